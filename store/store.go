@@ -147,13 +147,8 @@ type Outbox interface {
 	Depth(ctx context.Context, now time.Time) (chokepoint.Depth, error)
 }
 
-// AlertQuery picks alerts. Zero fields do not restrict.
-type AlertQuery struct {
-	Topic chokepoint.Topic
-	Story chokepoint.StoryID
-	Chat  chokepoint.ChatID // only those that are for everyone or for this chat
-	N     int               // at most; 0 is 10
-}
+// AlertQuery picks alerts.
+type AlertQuery = chokepoint.AlertQuery
 
 // Desk holds what people set, and what was said.
 type Desk interface {

@@ -184,6 +184,14 @@ type Reason struct {
 	Args Facts  `json:"args,omitempty"`
 }
 
+// AlertQuery picks alerts. Zero fields do not restrict.
+type AlertQuery struct {
+	Topic Topic
+	Story StoryID
+	Chat  ChatID // only those that are for everyone or for this chat
+	N     int    // at most; 0 is 10
+}
+
 // CardKind says what a Card stands for.
 type CardKind string
 

@@ -40,6 +40,10 @@ type Observation struct {
 	At     time.Time     `json:"at"`   // when the source says it was published or happened; never after Seen; zero if the source gives no usable date
 	Seen   time.Time     `json:"seen"` // when we fetched it
 
+	// Backfill says that it was fetched as history, such as a year of bars on
+	// the first visit: judges learn from it and announce nothing.
+	Backfill bool `json:"backfill,omitempty"`
+
 	News   *News   `json:"news,omitempty"`
 	Filing *Filing `json:"filing,omitempty"`
 	Permit *Permit `json:"permit,omitempty"`
