@@ -80,7 +80,13 @@ func live(c *client, s store.Store) remains {
 
 	var l chokepoint.Lease
 	again("acquire", func() (err error) { l, err = s.Acquire(ctx, at(0), "source/x", "me", time.Hour); return err })
-	again("renew", func() (err error) { l, err = s.Renew(ctx, at(1), l, time.Hour); return err })
+	again("renew", func() error {
+		renewed, err := s.Renew(ctx, at(1), l, time.Hour)
+		if err == nil {
+			l = renewed
+		}
+		return err
+	})
 	again("record", func() error {
 		ss := step(l, "x", "1", news("x", "1", at(1)), quote("x", "AAOI", 19, at(1)))
 		ss.Alerts = []chokepoint.Alert{alert("opsopsop", 1)}
