@@ -248,7 +248,7 @@ func checkCron(spec string) (err error) {
 	}
 	s, perr := cron.ParseStandard(spec)
 	if perr != nil {
-		return fmt.Errorf("%q is not a schedule (%v): five fields, such as \"*/10 6-22 * * 1-5\"", spec, perr)
+		return fmt.Errorf("%q is not a schedule (%w): five fields, such as \"*/10 6-22 * * 1-5\"", spec, perr)
 	}
 	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return fmt.Errorf("%q never comes: no such day exists", spec)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -193,3 +194,27 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // Std is the span as Go has it.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// Secrets is every secret that is set, revealed: for whoever strikes them out
+// of a text. A password inside the store's address stands alone.
+func (c Config) Secrets() []string {
+	var all []string
+	add := func(s Secret) {
+		if len(s) >= 6 { // shorter ones would strike out ordinary words
+			all = append(all, s.Reveal())
+		}
+	}
+	add(c.Discord.Token)
+	add(c.Telegram.Token)
+	if u, err := url.Parse(c.Store.URL.Reveal()); err == nil && u.User != nil {
+		if p, ok := u.User.Password(); ok {
+			add(Secret(p))
+		}
+	}
+	for _, s := range c.Sources {
+		for _, p := range s.Providers {
+			add(p.Key)
+		}
+	}
+	return all
+}
