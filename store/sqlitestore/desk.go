@@ -151,14 +151,15 @@ func (s *Store) PutPosting(ctx context.Context, p chokepoint.Posting) error {
 		if err != nil {
 			return err
 		}
-		return tx.putPosting(lane, p)
+		return tx.putPosting(lane, &p)
 	})
 }
 
-func (t *tx) putPosting(lane int64, p chokepoint.Posting) error {
+// putPosting writes where a story stands in the chat of a lane.
+func (t *tx) putPosting(lane int64, p *chokepoint.Posting) error {
 	return t.exec(`INSERT INTO postings (lane, story, alert, message, thread, edited, touched)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?6 <> 0 THEN ?6 ELSE ifnull((SELECT at FROM alerts WHERE id = ?3), 0) END)
-		ON CONFLICT (lane, story) DO UPDATE SET alert = excluded.alert, message = excluded.message, thread = excluded.thread, edited = excluded.edited, touched = excluded.touched`,
+		ON CONFLICT (story, lane) DO UPDATE SET alert = excluded.alert, message = excluded.message, thread = excluded.thread, edited = excluded.edited, touched = excluded.touched`,
 		lane, string(p.Story), string(p.Alert), p.Message, p.Thread, nano(p.Edited))
 }
 

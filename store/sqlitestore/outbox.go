@@ -133,36 +133,31 @@ func (t *tx) spread(now time.Time, page int) (more bool, err error) {
 // granted is a grant as it is read: its bodies are decoded after the
 // transaction.
 type granted struct {
-	lane, alert     int64
-	platform, chat  string
-	tat             int64
-	d               chokepoint.Delivery
-	queued          int64
-	alertID, story  string
-	body            sql.NullString // the chat's
-	posted          sql.NullString
-	message, thread sql.NullString
-	edited          sql.NullInt64
+	chokepoint.Grant
+	alert   int64
+	chat    sql.NullString // its body
+	posting struct{ alert, message, thread sql.NullString }
+	edited  sql.NullInt64
 }
 
 func (s *Store) Grants(ctx context.Context, now time.Time, p chokepoint.Platform, _ string, ttl time.Duration, n int) ([]chokepoint.Grant, error) {
+	doing := "grant lanes of " + string(p)
 	var rows []granted
-	var token int64
 	bodies := map[int64]string{}
-	err := s.write(ctx, "grant lanes of "+string(p), func(tx *tx) (err error) {
-		rows, token, err = tx.grant(now, p, ttl, n)
-		if err != nil {
+	err := s.write(ctx, doing, func(tx *tx) (err error) {
+		if rows, err = tx.grant(now, p, ttl, n); err != nil {
 			return err
 		}
-		for _, g := range rows {
-			if _, have := bodies[g.alert]; have {
+		for i := range rows {
+			seq := rows[i].alert
+			if _, have := bodies[seq]; have {
 				continue
 			}
 			var body string
-			if _, err := tx.row(`SELECT body FROM alerts WHERE seq = ?`, []any{g.alert}, &body); err != nil {
+			if _, err := tx.row(`SELECT body FROM alerts WHERE seq = ?`, []any{seq}, &body); err != nil {
 				return err
 			}
-			bodies[g.alert] = body
+			bodies[seq] = body
 		}
 		return nil
 	})
@@ -171,34 +166,32 @@ func (s *Store) Grants(ctx context.Context, now time.Time, p chokepoint.Platform
 	}
 	alerts := map[int64]*chokepoint.Alert{}
 	for seq, body := range bodies {
-		a := new(chokepoint.Alert)
-		if err := decode(body, a); err != nil {
-			return nil, s.failed("grant lanes of "+string(p), err)
+		alerts[seq] = new(chokepoint.Alert)
+		if err := decode(body, alerts[seq]); err != nil {
+			return nil, s.failed(doing, err)
 		}
-		alerts[seq] = a
 	}
 	out := make([]chokepoint.Grant, len(rows))
-	for i, r := range rows {
-		g := chokepoint.Grant{
-			Delivery: r.d, Alert: alerts[r.alert], Chat: chokepoint.Chat{}, Pace: chokepoint.Pace{TAT: moment(r.tat)}, Token: token, Expires: now.Add(ttl),
-		}
-		if r.body.Valid {
-			if err := decode(r.body.String, &g.Chat); err != nil {
-				return nil, s.failed("grant lanes of "+string(p), err)
+	for i := range rows {
+		r := &rows[i]
+		g := &out[i]
+		*g = r.Grant
+		g.Alert, g.Expires = alerts[r.alert], now.Add(ttl)
+		if r.chat.Valid {
+			if err := decode(r.chat.String, &g.Chat); err != nil {
+				return nil, s.failed(doing, err)
 			}
 		}
-		g.Chat.ID = chokepoint.ChatID{Platform: chokepoint.Platform(r.platform), ID: r.chat}
-		g.Delivery.Chat = g.Chat.ID
-		g.Delivery.Alert = chokepoint.AlertID(r.alertID)
-		g.Delivery.ID = chokepoint.NewDeliveryID(g.Delivery.Alert, g.Chat.ID)
-		g.Delivery.Queued = moment(r.queued)
-		if r.message.Valid {
+		g.Delivery.Chat.Platform = p
+		g.Chat.ID = g.Delivery.Chat
+		g.Delivery.Alert = g.Alert.ID
+		g.Delivery.ID = chokepoint.NewDeliveryID(g.Alert.ID, g.Chat.ID)
+		if r.edited.Valid {
 			g.Posting = &chokepoint.Posting{
-				Chat: g.Chat.ID, Story: chokepoint.StoryID(r.story), Alert: chokepoint.AlertID(r.posted.String),
-				Message: r.message.String, Thread: r.thread.String, Edited: moment(r.edited.Int64),
+				Chat: g.Chat.ID, Story: g.Alert.Story, Alert: chokepoint.AlertID(r.posting.alert.String),
+				Message: r.posting.message.String, Thread: r.posting.thread.String, Edited: moment(r.edited.Int64),
 			}
 		}
-		out[i] = g
 	}
 	return out, nil
 }
@@ -208,7 +201,7 @@ func (s *Store) Grants(ctx context.Context, now time.Time, p chokepoint.Platform
 // take turns.
 const earliest = `max(?2, (SELECT CASE WHEN not_before = 0 THEN ?1 ELSE not_before END FROM deliveries WHERE lane = lanes.id ORDER BY not_before LIMIT 1))`
 
-func (t *tx) grant(now time.Time, p chokepoint.Platform, ttl time.Duration, n int) ([]granted, int64, error) {
+func (t *tx) grant(now time.Time, p chokepoint.Platform, ttl time.Duration, n int) ([]granted, error) {
 	rows, err := t.query(`SELECT id FROM (
 			SELECT * FROM (SELECT id, due FROM lanes WHERE head IS NULL AND platform = ?1 AND due <= ?2 ORDER BY due LIMIT ?3)
 			UNION ALL
@@ -216,40 +209,38 @@ func (t *tx) grant(now time.Time, p chokepoint.Platform, ttl time.Duration, n in
 		) ORDER BY due, id LIMIT ?3`, string(p), nano(now), max(n, 0))
 	ids, err := all(rows, err, func(r *sql.Rows, id *int64) error { return r.Scan(id) })
 	if err != nil || len(ids) == 0 {
-		return nil, 0, err
+		return nil, err
 	}
 	list, err := json.Marshal(ids)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	lanes := string(list)
-	var token int64
-	if _, err := t.row(`UPDATE counters SET value = value + 1 WHERE name = 'grant' RETURNING value`, nil, &token); err != nil {
-		return nil, 0, err
-	}
 	// Snoozes that have ended are in line again, each in its old place.
-	if err := t.exec(`UPDATE deliveries SET not_before = 0 WHERE lane IN (SELECT value FROM json_each(?)) AND not_before <> 0 AND not_before <= ?`,
+	if err := t.exec(`UPDATE deliveries SET not_before = 0 WHERE lane IN (SELECT value FROM json_each(?)) AND not_before > 0 AND not_before <= ?`,
 		lanes, nano(now)); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	if err := t.exec(`UPDATE lanes SET token = ?, due = ?, head = (SELECT seq FROM deliveries WHERE lane = lanes.id AND not_before = 0 ORDER BY seq LIMIT 1)
-		WHERE id IN (SELECT value FROM json_each(?))`, token, nano(now.Add(ttl)), lanes); err != nil {
-		return nil, 0, err
+	if err := t.exec(`UPDATE lanes SET token = ((token >> 32) + 1) << 32 | id, due = ?,
+			head = (SELECT seq FROM deliveries WHERE lane = lanes.id AND not_before = 0 ORDER BY seq LIMIT 1)
+		WHERE id IN (SELECT value FROM json_each(?))`, nano(now.Add(ttl)), lanes); err != nil {
+		return nil, err
 	}
-	rows, err = t.query(`SELECT l.id, l.platform, l.chat, l.tat, d.alert, d.queued, d.attempts, d.unknown, d.error, a.id, a.story, c.body, p.alert, p.message, p.thread, p.edited
+	rows, err = t.query(`SELECT l.chat, l.token, l.tat, d.alert, d.queued, d.attempts, d.unknown, d.error, c.body, p.alert, p.message, p.thread, p.edited
 		FROM json_each(?) j JOIN lanes l ON l.id = j.value JOIN deliveries d ON d.seq = l.head JOIN alerts a ON a.seq = d.alert
 		LEFT JOIN chats c ON c.lane = l.id LEFT JOIN postings p ON p.lane = l.id AND p.story = a.story ORDER BY j.key`, lanes)
 	gs, err := all(rows, err, func(r *sql.Rows, g *granted) error {
-		return r.Scan(&g.lane, &g.platform, &g.chat, &g.tat, &g.alert, &g.queued, &g.d.Attempts, &g.d.Unknown, &g.d.LastErr,
-			&g.alertID, &g.story, &g.body, &g.posted, &g.message, &g.thread, &g.edited)
+		var tat, queued int64
+		d := &g.Delivery
+		err := r.Scan(&d.Chat.ID, &g.Token, &tat, &g.alert, &queued, &d.Attempts, &d.Unknown, &d.LastErr,
+			&g.chat, &g.posting.alert, &g.posting.message, &g.posting.thread, &g.edited)
+		g.Pace.TAT, d.Queued = moment(tat), moment(queued)
+		return err
 	})
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(gs) < len(ids) {
+	if err == nil && len(gs) < len(ids) {
 		err = t.exec(`UPDATE lanes SET due = `+earliest+` WHERE id IN (SELECT value FROM json_each(?3)) AND head IS NULL`, nano(now), 0, lanes)
 	}
-	return gs, token, err
+	return gs, err
 }
 
 func (s *Store) Due(ctx context.Context, p chokepoint.Platform) (time.Time, error) {
@@ -284,51 +275,48 @@ func (s *Store) Settle(ctx context.Context, now time.Time, batch []chokepoint.Se
 	return lost, nil
 }
 
-// head is the delivery that is granted to ?1 on ?2 under the token ?3.
-const head = `seq = (SELECT head FROM lanes WHERE platform = ?1 AND chat = ?2 AND token = ?3 AND head IS NOT NULL)`
+// head is the delivery that is granted under the token ?1, of the lane ?2.
+const head = `seq = (SELECT head FROM lanes WHERE id = ?2 AND token = ?1 AND head IS NOT NULL)`
 
 // settle ends one grant; good is false if it is lost.
 func (t *tx) settle(now time.Time, g *chokepoint.Grant, o *chokepoint.Outcome) (good bool, err error) {
-	grant := func(more ...any) []any { return append([]any{string(g.Chat.ID.Platform), g.Chat.ID.ID, g.Token}, more...) }
+	lane := g.Token & 0xffffffff
 	var n int64
 	var hold time.Time
 	switch o.Kind {
 	case chokepoint.Retry:
-		n, err = t.changed(`UPDATE deliveries SET attempts = attempts + 1, unknown = unknown + ?4, error = ?5 WHERE `+head, grant(yes(o.Unknown), o.Reason)...)
+		n, err = t.changed(`UPDATE deliveries SET attempts = attempts + 1, unknown = unknown + ?3, error = ?4 WHERE `+head,
+			g.Token, lane, yes(o.Unknown), o.Reason)
 		hold = o.NotBefore
 	case chokepoint.Snooze:
-		n, err = t.changed(`UPDATE deliveries SET not_before = ?4 WHERE `+head, grant(nano(o.NotBefore))...)
+		n, err = t.changed(`UPDATE deliveries SET not_before = ?3 WHERE `+head, g.Token, lane, nano(o.NotBefore))
 		if o.Hold {
 			hold = o.NotBefore
 		}
 	case chokepoint.Dead:
 		if n, err = t.changed(`INSERT INTO dead (id, lane, alert, queued, attempts, unknown, error, dead)
-			SELECT ?4, lane, alert, queued, attempts + 1, unknown + ?5, ?6, ?7 FROM deliveries WHERE `+head,
-			grant(string(g.Delivery.ID), yes(o.Unknown), o.Reason, nano(now))...); err != nil || n == 0 {
+			SELECT ?3, lane, alert, queued, attempts + 1, unknown + ?4, ?5, ?6 FROM deliveries WHERE `+head,
+			g.Token, lane, string(g.Delivery.ID), yes(o.Unknown), o.Reason, nano(now)); err != nil || n == 0 {
 			return false, err
 		}
-		n, err = t.changed(`DELETE FROM deliveries WHERE `+head, grant()...)
+		n, err = t.changed(`DELETE FROM deliveries WHERE `+head, g.Token, lane)
 	default: // Sent, Dropped
-		n, err = t.changed(`DELETE FROM deliveries WHERE `+head, grant()...)
+		n, err = t.changed(`DELETE FROM deliveries WHERE `+head, g.Token, lane)
 	}
 	if err != nil || n == 0 {
 		return false, err
 	}
 	if o.Gone {
-		if err := t.chatGone(g.Chat.ID, o.Reason); err != nil {
+		if err := t.chatGone(lane, o.Reason); err != nil {
 			return false, err
 		}
 	}
-	if err := t.exec(`UPDATE lanes SET head = NULL, hold = ?2, tat = ?3, due = `+earliest+` WHERE platform = ?4 AND chat = ?5`,
-		nano(now), nano(hold), nano(o.Pace.TAT), string(g.Chat.ID.Platform), g.Chat.ID.ID); err != nil {
+	if err := t.exec(`UPDATE lanes SET head = NULL, hold = ?2, tat = ?3, due = `+earliest+` WHERE id = ?4`,
+		nano(now), nano(hold), nano(o.Pace.TAT), lane); err != nil {
 		return false, err
 	}
 	if o.Posting != nil {
-		lane, err := t.lane(g.Chat.ID)
-		if err != nil {
-			return false, err
-		}
-		if err := t.putPosting(lane, *o.Posting); err != nil {
+		if err := t.putPosting(lane, o.Posting); err != nil {
 			return false, err
 		}
 	}
@@ -339,11 +327,7 @@ func (t *tx) settle(now time.Time, g *chokepoint.Grant, o *chokepoint.Outcome) (
 }
 
 // chatGone drops what is owed to a chat and marks it as gone.
-func (t *tx) chatGone(id chokepoint.ChatID, why string) error {
-	lane, _, err := t.findLane(id)
-	if err != nil {
-		return err
-	}
+func (t *tx) chatGone(lane int64, why string) error {
 	if err := t.exec(`DELETE FROM deliveries WHERE lane = ?`, lane); err != nil {
 		return err
 	}
@@ -400,15 +384,15 @@ func (t *tx) move(now time.Time, from, to chokepoint.ChatID) error {
 	if !known {
 		return t.exec(`UPDATE lanes SET platform = ?, chat = ? WHERE id = ?`, string(to.Platform), to.ID, old)
 	}
-	// What both have, the new chat keeps: settings, postings, and an alert
-	// that is owed to both is owed once.
+	// What both have, the new chat keeps: settings, postings (of stories that
+	// are still told; others are left to age), and an alert that is owed to
+	// both is owed once.
 	for _, text := range []string{
 		`UPDATE OR IGNORE chats SET lane = ?1 WHERE lane = ?2`,
 		`UPDATE followers SET lane = ?1 WHERE lane = ?2 AND NOT EXISTS (SELECT 1 FROM chats WHERE lane = ?2)`,
 		`DELETE FROM followers WHERE lane = ?2`,
 		`DELETE FROM chats WHERE lane = ?2`,
-		`UPDATE OR IGNORE postings SET lane = ?1 WHERE lane = ?2`,
-		`DELETE FROM postings WHERE lane = ?2`,
+		`UPDATE OR IGNORE postings SET lane = ?1 WHERE lane = ?2 AND story IN (SELECT story FROM alerts)`,
 		`UPDATE OR IGNORE alert_lanes SET lane = ?1 WHERE lane = ?2`,
 		`DELETE FROM alert_lanes WHERE lane = ?2`,
 		`UPDATE OR IGNORE deliveries SET lane = ?1 WHERE lane = ?2`,

@@ -161,7 +161,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	part := path + ".part"
 	err := os.Remove(part)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		_, err = s.read.ExecContext(ctx, `VACUUM INTO ?`, part)
+		err = s.copyTo(ctx, part)
 	}
 	if err == nil {
 		err = syncFile(part)
@@ -174,6 +174,17 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		return fmt.Errorf("sqlitestore: back up %s to %s: %w", s.path, path, explain(err))
 	}
 	return nil
+}
+
+// copyTo has a connection of its own: those that read may not write, not even
+// another file.
+func (s *Store) copyTo(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(s.path))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, path)
+	return errors.Join(err, db.Close())
 }
 
 func syncFile(path string) error {

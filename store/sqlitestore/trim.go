@@ -31,7 +31,7 @@ func (s *Store) Trim(ctx context.Context, now time.Time, keep store.Keep, n int)
 			before.UTC().Format(time.DateOnly), n)); err != nil {
 			return err
 		}
-		if err := did(tx.changed(`DELETE FROM postings WHERE (lane, story) IN (SELECT lane, story FROM postings WHERE touched < ? ORDER BY touched LIMIT ?)`,
+		if err := did(tx.changed(`DELETE FROM postings WHERE (story, lane) IN (SELECT story, lane FROM postings WHERE touched < ? ORDER BY touched LIMIT ?)`,
 			nano(before), n)); err != nil {
 			return err
 		}

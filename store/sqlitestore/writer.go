@@ -148,8 +148,7 @@ var migrations embed.FS
 const application = 0x63686f6b
 
 // migrate brings the file from the schema it has to the one that this program
-// knows, one transaction a step. It sets the write-ahead log when it makes the
-// file: once, not with every connection, which races on a fresh file.
+// knows, one transaction a step.
 func (w *writer) migrate(ctx context.Context) (from, to int, err error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
@@ -167,10 +166,9 @@ func (w *writer) migrate(ctx context.Context) (from, to int, err error) {
 		return from, to, fmt.Errorf("a newer program wrote it (its schema is %d, this program knows %d): run that version, or restore a backup made before it", from, to)
 	case app != application && (app != 0 || tables != 0):
 		return from, to, errors.New("it is the database of another program: give the path of a store, or of a file that does not exist yet")
-	case from == 0:
-		if err := setWAL(ctx, conn); err != nil {
-			return from, to, err
-		}
+	}
+	if err := setWAL(ctx, conn); err != nil {
+		return from, to, err
 	}
 	if err := verify(ctx, conn); err != nil {
 		return from, to, err
@@ -189,8 +187,10 @@ func (w *writer) migrate(ctx context.Context) (from, to int, err error) {
 	return from, to, nil
 }
 
-// setWAL turns the write-ahead log on. Only another program's lock is worth
-// another try.
+// setWAL turns the write-ahead log on, which stays with the file: a new one
+// and a backup do not have it. It is set here, once, and not with every
+// connection, which races on a fresh file. Only another program's lock is
+// worth another try.
 func setWAL(ctx context.Context, conn *sql.Conn) error {
 	for tries := 0; ; tries++ {
 		var mode string

@@ -267,7 +267,7 @@ func everyKind() []chokepoint.Observation {
 		URL: "https://sec.example/1", Publisher: "SEC", Title: "标题 <b>&\u2028", Excerpt: "an excerpt\nof two lines", Published: fine(at(-60)), Primary: true, SHA256: "00ff",
 	}
 	n := news("sec", "news", fine(at(1)))
-	n.At = fine(at(-60))
+	n.At, n.Backfill = fine(at(-60)), true
 	n.News = &chokepoint.News{Evidence: ev, Language: "zh-Hans", Symbols: []chokepoint.Symbol{"AAOI", "4979.TWO"}, Text: "the text"}
 	f := chokepoint.Observation{ID: chokepoint.NewObservationID("sec", "filing"), Source: "sec", Kind: chokepoint.KindFiling, Seen: fine(at(1)),
 		Filing: &chokepoint.Filing{Evidence: ev, CIK: "0000000042", Company: "EXAMPLE CORP", Symbol: "EXMP", Accession: "0000000042-26-000001", Form: "8-K", Items: []string{"1.01", "9.01"}, Text: "text", Exhibits: []string{"EX-99.1"}}}

@@ -1,13 +1,13 @@
 -- Times are nanoseconds since 1970, UTC; 0 is a zero time.Time.
 -- Bodies are the JSON of package chokepoint.
 
--- Numbers that only grow: 'rules' is the version of the rules, 'grant' the
--- last token given to a lane. 'ping' is written to see whether it can be.
+-- 'rules' is the version of the rules; 'ping' is written to see whether it can
+-- be.
 CREATE TABLE counters (
 	name  TEXT PRIMARY KEY,
 	value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO counters VALUES ('rules', 1), ('grant', 0), ('ping', 0);
+INSERT INTO counters VALUES ('rules', 1), ('ping', 0);
 
 -- A row stays when its lease ends, so that its token grows on.
 CREATE TABLE leases (
@@ -80,7 +80,8 @@ CREATE TABLE rules (
 -- A lane is a chat as the outbox sees it. Its id is what every other table
 -- knows the chat by, so that a chat that gets another name is one update.
 --   head  the delivery that is granted, NULL when none is
---   token of the last grant
+--   token of the last grant: its number in the upper 32 bits, id in the lower,
+--         so that a grant finds its lane whatever the chat is called by then
 --   due   when it can be granted (again): head NULL, the later of hold and the
 --         earliest not_before; otherwise when the grant runs out. NULL when
 --         nothing is owed. It may be too early, never too late: a grant that
@@ -88,7 +89,7 @@ CREATE TABLE rules (
 --   hold  nothing is granted before
 --   tat   the pace's theoretical arrival time
 CREATE TABLE lanes (
-	id       INTEGER PRIMARY KEY,
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
 	platform TEXT NOT NULL,
 	chat     TEXT NOT NULL,
 	head     INTEGER,
@@ -172,15 +173,16 @@ CREATE INDEX dead_lane ON dead (lane);
 CREATE INDEX dead_alert ON dead (alert);
 CREATE INDEX dead_dead ON dead (dead);
 
+-- By story: those of one are written one after the other, lane by lane.
 CREATE TABLE postings (
-	lane    INTEGER NOT NULL,
 	story   TEXT NOT NULL,
+	lane    INTEGER NOT NULL,
 	alert   TEXT NOT NULL,
 	message TEXT NOT NULL,
 	thread  TEXT NOT NULL,
 	edited  INTEGER NOT NULL,
 	touched INTEGER NOT NULL, -- edited, or if that is zero the alert's time
-	PRIMARY KEY (lane, story)
+	PRIMARY KEY (story, lane)
 ) WITHOUT ROWID;
 CREATE INDEX postings_touched ON postings (touched);
 
