@@ -60,16 +60,8 @@ type Leases interface {
 	Release(ctx context.Context, l chokepoint.Lease) error
 }
 
-// SourceStep is the whole outcome of one visit to a source, the failed one
-// included.
-type SourceStep struct {
-	Lease        chokepoint.Lease // must still hold at now
-	Source       string
-	Cursor       string                   // kept as it is given; a failed visit gives the old one
-	Observations []chokepoint.Observation // oldest first
-	Health       chokepoint.Health        // replaces the source's; Items is counted by the store
-	Alerts       []chokepoint.Alert       // of AlertOps: the source fails, or has recovered
-}
+// SourceStep is the whole outcome of one visit to a source.
+type SourceStep = chokepoint.SourceStep
 
 // Journal is everything ever observed, in the order of recording.
 type Journal interface {
@@ -88,16 +80,7 @@ type Journal interface {
 }
 
 // Step is the whole outcome of one tick of a watcher.
-type Step struct {
-	Lease    chokepoint.Lease // must still hold at now
-	Watcher  string
-	Position chokepoint.Position // read up to here
-	State    []byte              // the judge's; nil leaves it as it was
-	Cards    []chokepoint.Card   // replace those of the same Kind and ID
-	Rules    []chokepoint.Rule   // new State, Fired, Firings and Done of rules that still exist with the same Symbol and Text; others are passed over
-	Alerts   []chokepoint.Alert  // written with their spreads; an ID that is known is left alone
-	Report   chokepoint.TickReport
-}
+type Step = chokepoint.Step
 
 // Ledger is what watchers decided.
 type Ledger interface {
