@@ -82,9 +82,6 @@ func (t *tx) putChat(lane int64, c chokepoint.Chat, body string) error {
 	if err := t.exec(`DELETE FROM followers WHERE lane = ?`, lane); err != nil {
 		return err
 	}
-	if c.Gone != "" {
-		return nil
-	}
 	for _, topic := range c.Topics {
 		if err := t.exec(`INSERT OR IGNORE INTO followers (topic, lane) VALUES (?, ?)`, string(topic), lane); err != nil {
 			return err

@@ -294,6 +294,41 @@ func TestBackup(t *testing.T) {
 	if err := s.Backup(ctx, filepath.Join(t.TempDir(), "no", "backup.db")); err == nil {
 		t.Error("a backup into a directory that is not there succeeded")
 	}
+	if err := s.Backup(ctx, s.Path()); err == nil || !strings.Contains(err.Error(), "store itself") {
+		t.Errorf("a backup over the store itself: %v", err)
+	}
+	if err := s.PutMark(ctx, "m", "v"); err != nil {
+		t.Errorf("after a backup: %v", err)
+	}
+}
+
+func TestAnotherProgramsLockIsNamedAndPasses(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "store.db"))
+	ctx := t.Context()
+	if _, err := s.w.tx.conn.ExecContext(ctx, `PRAGMA busy_timeout = 20`); err != nil { // not five seconds
+		t.Fatal(err)
+	}
+	other, err := openWriter(ctx, s.path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	if err := other.tx.exec(`BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutMark(ctx, "m", "v"); err == nil || !strings.Contains(err.Error(), "another program has locked it") {
+		t.Errorf("a write while another program has the lock: %v", err)
+	}
+	if _, err := s.Mark(ctx, "m"); err != nil {
+		t.Errorf("reading goes on: %v", err)
+	}
+	if err := other.tx.exec(`ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutMark(ctx, "m", "v"); err != nil {
+		t.Errorf("a write when the lock is gone: %v", err)
+	}
 }
 
 // TestMain becomes the process that is killed if it is told to.

@@ -376,7 +376,6 @@ func (t *tx) move(now time.Time, from, to chokepoint.ChatID) error {
 		return err
 	}
 	t.wakes(store.Changed)
-	t.wakes(store.Owed)
 	lane, known, err := t.findLane(to)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ type Store struct {
 // refused while another process has it open, if it is damaged, if it is no
 // store, and if a newer program has written it: a file is never mended, and
 // never begun anew where something is amiss. The error names the remedy.
-func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err error) {
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
 		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, err)
@@ -58,40 +58,43 @@ func Open(ctx context.Context, path string, log *slog.Logger) (_ *Store, err err
 	for i := range s.wake {
 		s.wake[i].init()
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("sqlitestore: open %s: %w", path, explain(err)), s.Close())
-		}
-	}()
-	fresh, err := look(path)
-	if err != nil {
-		return s, err
+	if err := s.open(ctx, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlitestore: open %s: %w", path, explain(err)), s.Close())
 	}
+	return s, nil
+}
+
+// open opens the file of a store that has its lock.
+func (s *Store) open(ctx context.Context, log *slog.Logger) error {
 	began := time.Now()
-	if s.w, err = openWriter(ctx, path, s.broadcast); err != nil {
-		return s, err
+	fresh, err := look(s.path)
+	if err != nil {
+		return err
+	}
+	if s.w, err = openWriter(ctx, s.path, s.broadcast); err != nil {
+		return err
 	}
 	if !fresh {
 		if err := s.w.check(ctx); err != nil {
-			return s, err
+			return err
 		}
 	}
 	from, to, err := s.w.migrate(ctx)
 	if err != nil {
-		return s, err
+		return err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-512)")); err != nil {
-		return s, err
+	if s.read, err = sql.Open("sqlite", dsn(s.path, "query_only(1)", "cache_size(-512)")); err != nil {
+		return err
 	}
 	s.read.SetMaxOpenConns(4)
 	s.read.SetMaxIdleConns(2)
 	s.read.SetConnMaxIdleTime(time.Minute)
 	if err := verify(ctx, s.read, "query_only", "1"); err != nil {
-		return s, err
+		return err
 	}
 	s.w.start()
-	log.InfoContext(ctx, "store is open", "path", path, "new", fresh, "schema_was", from, "schema", to, "took", time.Since(began))
-	return s, nil
+	log.InfoContext(ctx, "store is open", "path", s.path, "new", fresh, "schema_was", from, "schema", to, "took", time.Since(began))
+	return nil
 }
 
 // look says whether there is no file yet, and refuses what only looks so.
@@ -159,21 +162,32 @@ func (s *Store) Ping(ctx context.Context) error {
 // used meanwhile.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	part := path + ".part"
-	err := os.Remove(part)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = s.copyTo(ctx, part)
-	}
-	if err == nil {
-		err = syncFile(part)
-	}
-	if err == nil {
-		err = os.Rename(part, path)
-	}
+	err := s.backup(ctx, part, path)
 	if err != nil {
 		_ = os.Remove(part)
 		return fmt.Errorf("sqlitestore: back up %s to %s: %w", s.path, path, explain(err))
 	}
 	return nil
+}
+
+func (s *Store) backup(ctx context.Context, part, path string) error {
+	own, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if there, err := os.Stat(path); err == nil && os.SameFile(own, there) {
+		return errors.New("it is the store itself: give another path")
+	}
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.copyTo(ctx, part); err != nil {
+		return err
+	}
+	if err := syncFile(part); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 // copyTo has a connection of its own: those that read may not write, not even

@@ -33,6 +33,11 @@ type Flaky struct {
 	calls atomic.Int64
 }
 
+var (
+	_ store.Store = (*Flaky)(nil)
+	_ store.Waker = (*Flaky)(nil)
+)
+
 // Nth plans that the n-th call fails, and no other.
 func Nth(n int, f Fault) func(int, string) Fault {
 	return func(call int, _ string) Fault {

@@ -108,7 +108,7 @@ CREATE TABLE chats (
 	body TEXT NOT NULL
 );
 
--- Who is to be told of a topic: chats that follow it and can be reached.
+-- Who follows a topic, those included that cannot be reached now.
 CREATE TABLE followers (
 	topic TEXT NOT NULL,
 	lane  INTEGER NOT NULL,
