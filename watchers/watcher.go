@@ -20,10 +20,16 @@ type Source interface {
 	// holds whatever must survive a restart: validators, digests, the rows
 	// last seen. An Observation's At and Seen are set; Seen is now.
 	//
+	// What was there before the source was first asked is history: it is
+	// marked as Backfill, so that judges learn from it and announce nothing.
+	// The runner marks what a first visit brings (quotes apart, which are of
+	// now); a source that asks several places marks what each brings when it is
+	// new to it.
+	//
 	// With an error it may still return what it read before failing, and a
 	// cursor that covers just that (the old one, if nothing): both are
-	// recorded. An error that wraps a *Failure says how the visit ended; any
-	// other is chokepoint.Transport.
+	// recorded. An error that wraps a *Failure, or a *fetch.Error, says how the
+	// visit ended; any other is chokepoint.Transport.
 	Observe(ctx context.Context, now time.Time, cursor string) (Result, error)
 }
 
@@ -37,9 +43,10 @@ type Result struct {
 // Failure is a visit that did not bring a well-formed answer. Its text is free
 // of secrets and says what was asked.
 type Failure struct {
-	Class chokepoint.Class
-	Wait  time.Duration // ask again no sooner than this; zero if the source did not say
-	Err   error
+	Class   chokepoint.Class
+	Wait    time.Duration // ask again no sooner than this; zero if the source did not say
+	Partial bool          // some of what was asked did answer
+	Err     error
 }
 
 func (f *Failure) Error() string { return string(f.Class) + ": " + f.Err.Error() }
@@ -52,10 +59,11 @@ type Judge interface {
 	Kinds() []chokepoint.Kind
 
 	// Judge weighs in.Observations, oldest first, against what it remembered:
-	// no I/O, no clock, no map order. A nil state is a first visit: what is
-	// there is learnt, not announced. It is also called with no observations:
-	// some alerts are due by time alone. The same observations give the same
-	// alerts, by ID, in one batch or one by one.
+	// no I/O, no clock, no map order. Observations marked Backfill are learnt
+	// and not announced: what a source had before it was first asked, and what
+	// the journal had before the watcher first read it. It is also called with
+	// no observations: some alerts are due by time alone. The same observations
+	// give the same alerts, by ID, in one batch or one by one.
 	Judge(in Input) (Verdict, error)
 }
 
@@ -66,7 +74,7 @@ type Input struct {
 	Observations []chokepoint.Observation
 
 	// Rules are the price rules in force, with their states; nil to judges
-	// that have none.
+	// that have none. One that is Done may still be among them.
 	Rules []chokepoint.Rule
 }
 
