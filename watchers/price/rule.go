@@ -171,7 +171,7 @@ func (e *ParseError) Error() string {
 
 // In words the mistake and the nearest rule that would be read.
 func (e *ParseError) In(w *i18n.Catalog, lang chokepoint.Language) string {
-	return w.T(lang, e.Key, i18n.Args{"Word": e.Word}) + " " +
+	return w.T(lang, e.Key, i18n.Args{"Word": e.Word}) +
 		w.T(lang, "price.err.nearest", i18n.Args{"Rule": string(e.Nearest.Symbol) + " " + e.Nearest.In(w, lang)})
 }
 

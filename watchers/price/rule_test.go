@@ -154,7 +154,7 @@ func TestAMistakeIsToldInBothLanguages(t *testing.T) {
 	errors.As(err, &pe)
 	for lang, want := range map[chokepoint.Language]string{
 		"en": "I do not understand “bellow”. The nearest that works: AAOI below 25",
-		"zh": "看不懂“bellow”。 最接近的写法：AAOI 跌破 25",
+		"zh": "看不懂“bellow”。最接近的写法：AAOI 跌破 25",
 	} {
 		if got := pe.In(words, lang); got != want {
 			t.Errorf("%s: %s", lang, got)
