@@ -35,6 +35,7 @@ type Outbox interface {
 	Due(ctx context.Context, p chokepoint.Platform) (time.Time, error)
 	Settle(ctx context.Context, now time.Time, s []chokepoint.Settlement) (lost []chokepoint.DeliveryID, err error)
 	Publish(ctx context.Context, now time.Time, alerts []chokepoint.Alert) error
+	Alerts(ctx context.Context, q chokepoint.AlertQuery) ([]chokepoint.Alert, error)
 	Posting(ctx context.Context, c chokepoint.ChatID, s chokepoint.StoryID) (chokepoint.Posting, error)
 	PutPosting(ctx context.Context, p chokepoint.Posting) error
 }
