@@ -1,0 +1,162 @@
+package render
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chokepoint-bot/chokepoint/bot"
+	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
+	"github.com/chokepoint-bot/chokepoint/internal/i18n"
+)
+
+// company is the name of a company by its symbol, or what is given.
+func (p page) company(s string) string {
+	if c, ok := p.companies[chokepoint.Symbol(s)]; ok && len(c.Name) > 0 {
+		return c.Name.In(p.lang)
+	}
+	return bot.Neutral(s)
+}
+
+// parties names a fact that holds symbols or names, joined by commas.
+func (p page) parties(fact string) string {
+	var names []string
+	for s := range strings.SplitSeq(p.fact(fact), ",") {
+		switch s = strings.TrimSpace(s); s {
+		case "":
+		case "unnamed hyperscaler", "undisclosed":
+			names = append(names, p.t("render.party."+strings.ReplaceAll(s, " ", "-")))
+		default:
+			names = append(names, p.company(s))
+		}
+	}
+	if len(names) == 0 {
+		return p.t("render.party.undisclosed")
+	}
+	return strings.Join(names, p.t("render.party.and"))
+}
+
+// site is the site's name.
+func (p page) site() string {
+	if key := "render.site." + p.fact("site"); p.words.Has(key) {
+		return p.t(key)
+	}
+	return bot.Neutral(p.fact("site"))
+}
+
+// money words an amount such as "300000000 USD": "$300M", "3 亿美元". What it
+// cannot read it shows as it is.
+func (p page) money(s string) string {
+	number, currency, _ := strings.Cut(s, " ")
+	d, err := chokepoint.ParseDecimal(number)
+	if s == "" || err != nil {
+		return bot.Neutral(s)
+	}
+	f := d.Float()
+	if p.lang == chokepoint.Chinese {
+		unit := ""
+		switch {
+		case f >= 1e8:
+			f, unit = f/1e8, "亿"
+		case f >= 1e4:
+			f, unit = f/1e4, "万"
+		}
+		name := currency
+		if p.words.Has("render.currency." + currency) {
+			name = p.t("render.currency." + currency)
+		}
+		return round(f) + " " + unit + name
+	}
+	unit := ""
+	switch {
+	case f >= 1e9:
+		f, unit = f/1e9, "B"
+	case f >= 1e6:
+		f, unit = f/1e6, "M"
+	case f >= 1e4:
+		f, unit = f/1e3, "k"
+	}
+	if currency == "USD" {
+		return "$" + round(f) + unit
+	}
+	return strings.TrimSpace(round(f) + unit + " " + currency)
+}
+
+// round is f with at most two digits after the point.
+func round(f float64) string {
+	s := strconv.FormatFloat(f, 'f', 2, 64)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// count is a whole number with thousands marked.
+func (p page) count(s string) string {
+	if _, err := strconv.ParseUint(s, 10, 62); err != nil {
+		return bot.Neutral(s)
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// area words square feet.
+func (p page) area(s string) string {
+	s = strings.TrimSuffix(s, " sqft")
+	n, err := strconv.ParseUint(s, 10, 62)
+	if err != nil {
+		return bot.Neutral(s)
+	}
+	if p.lang == chokepoint.Chinese && n >= 10000 {
+		return round(float64(n)/1e4) + " 万"
+	}
+	return p.count(s)
+}
+
+// term words a span such as "5y", "18m" or "multiyear".
+func (p page) term(s string) string {
+	if s == "" {
+		return ""
+	}
+	if n, err := strconv.Atoi(s[:len(s)-1]); err == nil {
+		switch s[len(s)-1] {
+		case 'y':
+			return p.t("render.years", i18n.Args{"Count": n})
+		case 'm':
+			return p.t("render.months", i18n.Args{"Count": n})
+		}
+	}
+	if p.words.Has("render.term." + s) {
+		return p.t("render.term." + s)
+	}
+	return bot.Neutral(s)
+}
+
+// day words a day, or what is given.
+func (p page) day(s string) string {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return bot.Neutral(s)
+	}
+	if p.lang == chokepoint.Chinese {
+		return t.Format("2006-01-02")
+	}
+	return t.Format("2 Jan 2006")
+}
+
+// clock is a moment in the chat's zone: the time alone within the day it is
+// sent, with the day otherwise.
+func (p page) clock(t time.Time) string {
+	t = t.In(p.zone)
+	sent := p.sent.In(p.zone)
+	if t.Year() == sent.Year() && t.YearDay() == sent.YearDay() {
+		return t.Format("15:04:05")
+	}
+	layout := "2 Jan 15:04"
+	if p.lang == chokepoint.Chinese {
+		layout = "1-02 15:04"
+	}
+	if t.Year() != sent.Year() {
+		layout = "2006-01-02 15:04"
+	}
+	return t.Format(layout)
+}
