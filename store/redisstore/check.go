@@ -22,20 +22,20 @@ var oldest = [2]int{6, 2}
 func (s *Store) check(ctx context.Context) error {
 	if c, ok := s.rdb.(*redis.ClusterClient); ok {
 		// Each master is asked; ForEachMaster asks them concurrently.
-		return c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-			return s.checkNode(ctx, c, c.Options().Addr)
-		})
+		return s.explain(c.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+			return s.checkNode(ctx, c, c.Options().Addr, true)
+		}))
 	}
-	return s.checkNode(ctx, s.rdb, s.where)
+	return s.explain(s.checkNode(ctx, s.rdb, s.where, false))
 }
 
 // checkNode checks one server, called addr in its errors.
-func (s *Store) checkNode(ctx context.Context, c redis.Cmdable, addr string) error {
+func (s *Store) checkNode(ctx context.Context, c redis.Cmdable, addr string, cluster bool) error {
 	text, err := c.Info(ctx).Result()
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
-	refusals, warnings := judge(parseInfo(text))
+	refusals, warnings := judge(parseInfo(text), cluster)
 	for _, w := range warnings {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "redis may lose what it is given", slog.String("server", addr), slog.String("why", w))
 	}
@@ -57,14 +57,18 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// judge says what speaks against a server: refusals, each with its remedy, and
-// warnings. What INFO does not tell is not held against it.
-func judge(info map[string]string) (refusals []error, warnings []string) {
+// judge says what speaks against a server that was addressed as part of a
+// cluster or not: refusals, each with its remedy, and warnings. What INFO does
+// not tell is not held against it.
+func judge(info map[string]string, cluster bool) (refusals []error, warnings []string) {
 	if v, ok := info["redis_version"]; ok && older(v) {
 		refusals = append(refusals, fmt.Errorf("it is Redis %s, and %d.%d is needed: upgrade it", v, oldest[0], oldest[1]))
 	}
 	if role := info["role"]; role == "slave" {
 		refusals = append(refusals, fmt.Errorf("it is a replica and takes no writes: give the address of its master, %s:%s, or use redis+sentinel://", info["master_host"], info["master_port"]))
+	}
+	if info["cluster_enabled"] == "1" && !cluster {
+		refusals = append(refusals, errors.New("it is part of a cluster: use redis+cluster:// for it"))
 	}
 	if p, ok := info["maxmemory_policy"]; ok && p != "noeviction" {
 		refusals = append(refusals, fmt.Errorf("its maxmemory-policy is %s, under which it deletes what is still owed: set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)", p))
@@ -121,8 +125,6 @@ func (s *Store) explain(err error) error {
 		remedy = "the cluster of " + s.where + " does not serve all slots: bring its masters back"
 	case redis.HasErrorPrefix(err, "This instance has cluster support disabled"):
 		remedy = s.where + " is no cluster: use redis:// for it"
-	case redis.HasErrorPrefix(err, "MOVED"), redis.HasErrorPrefix(err, "CROSSSLOT"):
-		remedy = s.where + " is part of a cluster: use redis+cluster:// for it"
 	case timedOut(err):
 		remedy = s.where + " does not answer in time: it may be overloaded, frozen or cut off"
 	default:

@@ -81,7 +81,7 @@ local function underway()
   local out = { 'moves' }
   for i = 1, #list, 2 do
     local m = decode(list[i + 1])
-    push(out, m[1], list[i], m[2])
+    row(out, m[1], list[i], m[2])
   end
   return out
 end

@@ -14,29 +14,34 @@ func laneScript(src string) *redis.Script {
 
 // lanePrelude is what the scripts of lanes share.
 //
+// An entry is what is owed: msgpack{alert, story, queued, attempts, unknown,
+// error}, always behind its seq.
+//
 // A lane is, in this order in lanes:
 //
 //	seen     number of the last alert that was spread to it
 //	moved    number of the last move that emptied it
 //	hold     nothing is granted before
 //	tat      its pace, as pace makes it
-//	head     what is granted, as a member of queue, where it stays; "" if nothing is
+//	head     the first of what is due (seq and entry), "" if nothing is: most
+//	         lanes owe no more than that, so it is kept here and not in queue
 //	token    of the last grant
-//	expires  when the grant runs out
-//	ready    how many members of queue are its
+//	expires  when the grant of head runs out, 0 if it is not granted
+//	behind   how many members of queue are its
 //	naps     how many members of snoozed are its
+//	after    what the core has to hear of its last settlement: "gone", "moved",
+//	         or ""
 //
 // A lane is in due if it owes anything and nothing of it is granted, in held if
 // something is; a grant that ran out stays in held until it is settled or the
-// lane is granted again. An entry is msgpack{alert, story, queued, attempts,
-// unknown, error}.
+// lane is granted again.
 const lanePrelude = `
 -- fetch opens lanes by chat.
 local function fetch(chats)
   local out = {}
   for i, kept in ipairs(some(lanes, chats)) do
-    local l = kept and decode(kept) or { 0, 0, 0, '', '', 0, 0, 0, 0 }
-    out[chats[i]] = { seen = l[1], moved = l[2], hold = l[3], tat = l[4], head = l[5], token = l[6], expires = l[7], ready = l[8], naps = l[9] }
+    local l = kept and decode(kept) or { 0, 0, 0, '', '', 0, 0, 0, 0, '' }
+    out[chats[i]] = { seen = l[1], moved = l[2], hold = l[3], tat = l[4], head = l[5], token = l[6], expires = l[7], behind = l[8], naps = l[9], after = l[10] }
   end
   return out
 end
@@ -45,17 +50,13 @@ end
 local function keep(opened)
   local list = {}
   for chat, l in pairs(opened) do
-    push(list, chat, encode({ l.seen, l.moved, l.hold, l.tat, l.head, l.token, l.expires, l.ready, l.naps }))
+    pair(list, chat, encode({ l.seen, l.moved, l.hold, l.tat, l.head, l.token, l.expires, l.behind, l.naps, l.after }))
   end
   many('HSET', lanes, list)
 end
 
--- Where the parts of a member are, of queue and of snoozed, behind the sized
--- chat.
-local function stampOf(mine, member) return member:sub(#mine + 1, #mine + 16) end
-local function entryOf(mine, member) return member:sub(#mine + 17) end
-local function napOf(mine, member) return tonumber(member:sub(#mine + 1, #mine + 15)) end
-local function wokenOf(mine, member) return mine .. member:sub(#mine + 16) end
+-- entryOf reads the entry behind a seq.
+local function entryOf(seqAndEntry) return decode(seqAndEntry:sub(17)) end
 
 -- first is a lane's first member of queue or snoozed, nil if there is none.
 local function first(key, mine)
@@ -67,30 +68,91 @@ local function every(key, mine)
   return call('ZRANGEBYLEX', key, '[' .. mine, '(' .. mine .. ':')
 end
 
+-- advance makes the first member of queue the lane's head.
+local function advance(l, mine)
+  l.head = ''
+  if l.behind == 0 then return end
+  local member = first(queue, mine)
+  call('ZREM', queue, member)
+  l.head, l.behind = member:sub(#mine + 1), l.behind - 1
+end
+
+-- enter puts one more into a lane that is due, in its place by seq.
+local function enter(l, mine, seqAndEntry)
+  if l.head == '' then
+    l.head = seqAndEntry
+    return
+  end
+  if l.expires == 0 and tonumber(seqAndEntry:sub(1, 16)) < tonumber(l.head:sub(1, 16)) then
+    l.head, seqAndEntry = seqAndEntry, l.head
+  end
+  call('ZADD', queue, '0', mine .. seqAndEntry)
+  l.behind = l.behind + 1
+end
+
 -- falls is when a lane falls due, nil if nothing is owed.
 local function falls(l, mine)
   local when
-  if l.ready > 0 then when = decode(entryOf(mine, first(queue, mine)))[3] end
+  if l.head ~= '' then when = entryOf(l.head)[3] end
   if l.naps > 0 then
-    local nap = napOf(mine, first(snoozed, mine))
+    local nap = tonumber(first(snoozed, mine):sub(#mine + 1, #mine + 15))
     if not when or nap < when then when = nap end
   end
   return when and math.max(when, l.hold)
 end
 
--- tally adds to the counts of what is owed, by alert.
+-- drain takes all that a lane owes out of it and returns it, as a list of when
+-- its snooze ends or 0, and seq and entry.
+local function drain(l, mine)
+  local out, ready, naps = {}, every(queue, mine), every(snoozed, mine)
+  if l.head ~= '' then pair(out, 0, l.head) end
+  for _, member in ipairs(ready) do pair(out, 0, member:sub(#mine + 1)) end
+  for _, member in ipairs(naps) do pair(out, tonumber(member:sub(#mine + 1, #mine + 15)), member:sub(#mine + 16)) end
+  many('ZREM', queue, ready)
+  many('ZREM', snoozed, naps)
+  l.head, l.expires, l.behind, l.naps = '', 0, 0, 0
+  return out
+end
+
+-- sooner has lanes fall due at a moment, if they do not before: a list of
+-- moments and chats.
+local function sooner(list)
+  for i = 1, #list, 4000 do call('ZADD', due, 'LT', unpack(list, i, math.min(i + 3999, #list))) end
+end
+
+-- tally adds to the counts of what is owed or dead, by alert.
 local function tally(counts)
   for alert, n in pairs(counts) do
     if call('HINCRBY', owed, alert, n) <= 0 then call('HDEL', owed, alert) end
   end
 end
 
--- post writes where a story stands in a chat.
-local function post(chat, story, body, touched)
-  local field = sized(chat) .. story
-  call('HSET', postings, field, body)
-  call('ZADD', postings_index, 0, field)
-  call('ZADD', postings_age, touched, field)
+-- grow adds to the counts of what is owed, by when it was queued.
+local function grow(counts)
+  local all = 0
+  for queued, n in pairs(counts) do
+    all = all + n
+    local left = call('HINCRBY', ages, queued, n)
+    if left == n then call('ZADD', age, queued, queued) end
+    if left <= 0 then
+      call('HDEL', ages, queued)
+      call('ZREM', age, queued)
+    end
+  end
+  if all ~= 0 then call('HINCRBY', ages, 'all', all) end
+end
+
+-- count changes a count in a list of counts that tally or grow take.
+local function count(counts, what, n) counts[what] = (counts[what] or 0) + n end
+
+-- post writes where stories stand in chats: a list of fields of postings and
+-- JSON, and one of when they were touched and the fields.
+local function post(bodies, touched)
+  local index = {}
+  for i = 2, #touched, 2 do pair(index, '0', touched[i]) end
+  many('HSET', postings, bodies)
+  many('ZADD', postings_index, index)
+  many('ZADD', postings_age, touched)
 end
 `
 
@@ -100,32 +162,28 @@ end
 //
 //	ARGV    now, seq, number of the last move when the page was read, alert,
 //	        story, how many chats, those
-//	touches lanes, queue, age, owed, due
+//	touches lanes, queue, age, ages, owed, due
 //	returns {}
 var push = laneScript(`
-local now, seq, epoch, alert, story = number(), number(), number(), take(), take()
-local chats = {}
+local digits, seq, epoch, alert, story = take(), number(), number(), take(), take()
+local now, chats = tonumber(digits), {}
 for i = 1, number() do chats[i] = take() end
 local stamp = string.format('%016d', seq)
 local entry = stamp .. encode({ alert, story, now, 0, 0, '' })
 local opened = fetch(chats)
-local changed, members, ages, dues, n = {}, {}, {}, {}, 0
+local changed, dues, n = {}, {}, 0
 for _, chat in ipairs(chats) do
   local l = opened[chat]
   if l.seen < seq and l.moved <= epoch then
-    local mine = sized(chat)
-    l.seen, l.ready, n = seq, l.ready + 1, n + 1
-    changed[chat] = l
-    push(members, 0, mine .. entry)
-    push(ages, now, mine .. stamp)
-    if l.head == '' then push(dues, math.max(now, l.hold), chat) end
+    l.seen, n, changed[chat] = seq, n + 1, l
+    enter(l, sized(chat), entry)
+    if l.expires == 0 then pair(dues, l.hold > now and l.hold or digits, chat) end
   end
 end
 if n == 0 then return {} end
-many('ZADD', queue, members)
-many('ZADD', age, ages)
-for i = 1, #dues, 2 do call('ZADD', due, 'LT', dues[i], dues[i + 1]) end
+sooner(dues)
 tally({ [alert] = n })
+grow({ [now] = n })
 keep(changed)
 return {}
 `)
@@ -138,41 +196,43 @@ return {}
 //	returns {of each grant: chat, token, alert, queued, attempts, unknown,
 //	        error, pace, and the story's posting as JSON or ""}
 var grant = laneScript(`
-local now, expires = number(), number()
+local now, expires = number(), take()
 local chats = {}
 for i = 1, number() do chats[i] = take() end
-local opened, changed, rows, fields, granted, holds = fetch(chats), {}, {}, {}, {}, {}
+local opened, changed, out, fields, granted, holds = fetch(chats), {}, {}, {}, {}, {}
 local token = call('INCRBY', tokens, #chats) - #chats
 for i, chat in ipairs(chats) do
   local l = opened[chat]
-  if l.hold <= now and (l.head == '' or l.expires <= now) then
+  if l.hold <= now and l.expires <= now then
     local mine = sized(chat)
     if l.naps > 0 then
-      -- What has slept enough is ready, in its old place.
-      for _, nap in ipairs(call('ZRANGEBYLEX', snoozed, '[' .. mine, '(' .. mine .. string.format('%015d', now + 1))) do
-        call('ZREM', snoozed, nap)
-        call('ZADD', queue, 0, wokenOf(mine, nap))
-        l.naps, l.ready = l.naps - 1, l.ready + 1
-        changed[chat] = l
-      end
+      -- What has slept enough is due, in its old place.
+      local woken = call('ZRANGEBYLEX', snoozed, '[' .. mine, '(' .. mine .. string.format('%015d', now + 1))
+      l.expires = 0
+      for _, member in ipairs(woken) do enter(l, mine, member:sub(#mine + 16)) end
+      many('ZREM', snoozed, woken)
+      l.naps = l.naps - #woken
     end
-    local head = l.ready > 0 and first(queue, mine)
-    if head then
-      l.head, l.token, l.expires = head, token + i, expires
+    if l.head ~= '' then
+      l.token, l.expires = token + i, tonumber(expires)
       changed[chat] = l
-      local e = decode(entryOf(mine, head))
-      rows[#rows + 1] = { chat, l.token, e[1], e[3], e[4], e[5], e[6], l.tat }
-      fields[#fields + 1] = mine .. e[2]
+      local e = entryOf(l.head)
+      local n = #fields
+      local o = 9 * n
+      out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5] = chat, l.token, e[1], e[3], e[4]
+      out[o + 6], out[o + 7], out[o + 8], out[o + 9] = e[5], e[6], l.tat, ''
+      fields[n + 1] = mine .. e[2]
       push(granted, chat)
-      push(holds, expires, chat)
+      pair(holds, expires, chat)
     end
   end
 end
 many('ZREM', due, granted)
 many('ZADD', held, holds)
 keep(changed)
-local out, bodies = {}, some(postings, fields)
-for i, row in ipairs(rows) do push(out, unpack(row)); push(out, bodies[i] or '') end
+for i, body in ipairs(some(postings, fields)) do
+  if body then out[9 * i] = body end
+end
 return out
 `)
 
@@ -181,26 +241,28 @@ return out
 //
 //	ARGV    now, how many, and of each: chat, token, pace, outcome, and of
 //	          "sent"     story ("" leaves its posting), posting's JSON, when it was touched
-//	          "retry"    not before, 1 if it may have been shown, reason
+//	          "retry"    not before, 1 if it may have been shown, reason, "moved" or ""
 //	          "snooze"   not before, 1 if it holds
 //	          "dropped"  nothing
-//	          "dead"     delivery's ID, 1 if it may have been shown, reason, 1 if the chat is gone
+//	          "dead"     delivery's ID, 1 if it may have been shown, reason, "gone" or ""
 //	touches all but tokens, parcels and unpacked. Its first write takes no
 //	        memory, so that Redis lets it pass when it is full
-//	returns {of each: 1, or 0 if it is lost}
+//	returns {of each: 1, or 0 if it is lost, or 2 if it is lost because this same
+//	        settlement was made before, and the core may not have heard that the
+//	        chat is gone or moved}
 var settle = laneScript(`
 local now = number()
 local list, chats = {}, {}
 for i = 1, number() do
   local s = { chat = take(), token = number(), tat = take(), kind = take() }
   if s.kind == 'sent' then
-    s.story, s.body, s.touched = take(), take(), number()
+    s.story, s.body, s.touched = take(), take(), take()
   elseif s.kind == 'retry' then
-    s.when, s.unknown, s.error = number(), number(), take()
+    s.when, s.unknown, s.error, s.after = number(), number(), take(), take()
   elseif s.kind == 'snooze' then
     s.when, s.hold = number(), take() == '1'
   elseif s.kind == 'dead' then
-    s.id, s.unknown, s.error, s.gone = take(), number(), take(), take() == '1'
+    s.id, s.unknown, s.error, s.after = take(), number(), take(), take()
   end
   list[i], chats[i] = s, s.chat
 end
@@ -208,70 +270,59 @@ local opened, changed, out, good, ended = fetch(chats), {}, {}, {}, {}
 for i, s in ipairs(list) do
   local l = opened[s.chat]
   out[i] = 0
-  if l.head ~= '' and l.token == s.token and not changed[s.chat] then
+  if l.expires > 0 and l.token == s.token and not changed[s.chat] then
     out[i], changed[s.chat] = 1, l
     push(good, s)
     push(ended, s.chat)
+  elseif l.expires == 0 and l.token == s.token and s.after and s.after ~= '' and l.after == s.after then
+    out[i] = 2
   end
 end
 many('ZREM', held, ended)
-local leave, forget, enter, sleep, counts = {}, {}, {}, {}, {}
-local function drop(mine, stamp, alert)
-  push(forget, mine .. stamp)
-  counts[alert] = (counts[alert] or 0) - 1
+local sleep, bodies, touched, alerts, queued = {}, {}, {}, {}, {}
+local function drop(e)
+  count(alerts, e[1], -1)
+  count(queued, e[3], -1)
 end
 for _, s in ipairs(good) do
   local l, mine = changed[s.chat], sized(s.chat)
-  local head = l.head
-  local stamp, e = stampOf(mine, head), decode(entryOf(mine, head))
-  l.head, l.hold, l.tat = '', 0, s.tat
-  if s.kind == 'sent' or s.kind == 'dropped' then
-    push(leave, head)
-    drop(mine, stamp, e[1])
-    l.ready = l.ready - 1
-    if s.story and s.story ~= '' then post(s.chat, s.story, s.body, s.touched) end
-  elseif s.kind == 'retry' then
+  local head, e = l.head, entryOf(l.head)
+  l.expires, l.hold, l.tat, l.after = 0, 0, s.tat, s.after or ''
+  if s.kind == 'retry' then
     e[4], e[5], e[6] = e[4] + 1, e[5] + s.unknown, s.error
-    push(leave, head)
-    push(enter, 0, mine .. stamp .. encode(e))
-    l.hold = s.when
+    l.head, l.hold = head:sub(1, 16) .. encode(e), s.when
   elseif s.kind == 'snooze' and s.hold then
     l.hold = s.when
-  elseif s.kind == 'snooze' then
-    push(leave, head)
-    push(sleep, 0, mine .. string.format('%015d', s.when) .. head:sub(#mine + 1))
-    l.ready, l.naps = l.ready - 1, l.naps + 1
-  elseif s.kind == 'dead' then
-    push(leave, head)
-    push(forget, mine .. stamp)
-    l.ready = l.ready - 1
-    call('HSET', letters, s.id, encode({ s.chat, e[1], e[2], e[3], e[4] + 1, e[5] + s.unknown, s.error }))
-    call('ZADD', dead, now, s.id)
-    if s.gone then
-      for _, member in ipairs(every(queue, mine)) do
-        if member ~= head then
-          push(leave, member)
-          drop(mine, stampOf(mine, member), decode(entryOf(mine, member))[1])
-        end
+  else
+    advance(l, mine)
+    if s.kind == 'snooze' then
+      pair(sleep, '0', mine .. string.format('%015d', s.when) .. head)
+      l.naps = l.naps + 1
+    elseif s.kind == 'dead' then
+      count(queued, e[3], -1) -- its alert goes on to be counted
+      call('HSET', letters, s.id, encode({ s.chat, e[1], e[2], e[3], e[4] + 1, e[5] + s.unknown, s.error }))
+      call('ZADD', dead, now, s.id)
+      if s.after == 'gone' then
+        local rest = drain(l, mine)
+        for i = 2, #rest, 2 do drop(entryOf(rest[i])) end
       end
-      for _, nap in ipairs(every(snoozed, mine)) do
-        local member = wokenOf(mine, nap)
-        call('ZREM', snoozed, nap)
-        drop(mine, stampOf(mine, member), decode(entryOf(mine, member))[1])
+    else
+      drop(e)
+      if s.story and s.story ~= '' then
+        pair(bodies, mine .. s.story, s.body)
+        pair(touched, s.touched, mine .. s.story)
       end
-      l.ready, l.naps = 0, 0
     end
   end
 end
-many('ZREM', queue, leave)
-many('ZREM', age, forget)
-many('ZADD', queue, enter)
 many('ZADD', snoozed, sleep)
-tally(counts)
+post(bodies, touched)
+tally(alerts)
+grow(queued)
 local dues = {}
 for chat, l in pairs(changed) do
   local when = falls(l, sized(chat))
-  if when then push(dues, when, chat) end
+  if when then pair(dues, when, chat) end
 end
 many('ZADD', due, dues)
 keep(changed)
@@ -281,7 +332,7 @@ return out
 // requeue owes a dead letter again, behind what is owed already.
 //
 //	ARGV    now, seq, delivery's ID
-//	touches lanes, queue, age, letters, dead, due
+//	touches lanes, queue, age, ages, letters, dead, due
 //	returns {1}, or {} if it is not there
 var requeue = laneScript(`
 local now, seq, id = number(), number(), take()
@@ -293,10 +344,9 @@ local mine, opened = sized(chat), fetch({ chat })
 local l, stamp = opened[chat], string.format('%016d', seq)
 call('HDEL', letters, id)
 call('ZREM', dead, id)
-call('ZADD', queue, 0, mine .. stamp .. encode({ letter[2], letter[3], now, 0, 0, '' }))
-call('ZADD', age, now, mine .. stamp)
-l.ready = l.ready + 1
-if l.head == '' then call('ZADD', due, 'LT', math.max(now, l.hold), chat) end
+enter(l, mine, stamp .. encode({ letter[2], letter[3], now, 0, 0, '' }))
+grow({ [now] = 1 })
+if l.expires == 0 then sooner({ math.max(now, l.hold), chat }) end
 keep(opened)
 return { 1 }
 `)
@@ -310,10 +360,10 @@ return { 1 }
 var newest = laneScript(`
 local ids, whens, out = {}, {}, {}
 local list = call('ZREVRANGE', dead, 0, number() - 1, 'WITHSCORES')
-for i = 1, #list, 2 do push(ids, list[i]); push(whens, tonumber(list[i + 1])) end
+for i = 1, #list, 2 do push(ids, list[i]) push(whens, tonumber(list[i + 1])) end
 for i, letter in ipairs(some(letters, ids)) do
   local e = decode(letter)
-  push(out, ids[i], e[1], e[2], e[4], e[5], e[6], e[7], whens[i])
+  row(out, ids[i], e[1], e[2], e[4], e[5], e[6], e[7], whens[i])
 end
 return out
 `)
@@ -324,7 +374,8 @@ return out
 //	touches postings, postings:*
 //	returns {}
 var putPosting = laneScript(`
-post(take(), take(), take(), take())
+local field = sized(take()) .. take()
+post({ field, take() }, { take(), field })
 return {}
 `)
 

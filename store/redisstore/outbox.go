@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -23,14 +25,19 @@ type candidate struct {
 }
 
 // candidates are up to n lanes of a platform that can be granted, the longest
-// due first.
+// due first. Of lanes that fell due at one moment, each call prefers others, so
+// that workers get into each other's way less.
 func (s *Store) candidates(ctx context.Context, now time.Time, p chokepoint.Platform, n int) ([]candidate, error) {
 	upTo := strconv.FormatInt(millis(now), 10)
-	// The longest due are spread evenly over the partitions, more or less: ask
-	// each for its share, and only if that was not enough for all.
-	for _, limit := range []int{min(n, 2*n/partitions+16), n} {
+	// The longest due are spread over the partitions by chance. Each is asked for
+	// its share and four standard deviations; if one should hold more of them,
+	// for all.
+	share := n / partitions
+	for _, limit := range []int{min(n, share+4*int(math.Sqrt(float64(share)))+8), n} {
+		var moves *redis.IntCmd
 		var free, ran [partitions]*redis.ZSliceCmd
 		if _, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			moves = pipe.HLen(ctx, s.coreKey("moves"))
 			for part := range s.lanes {
 				free[part] = pipe.ZRangeByScoreWithScores(ctx, s.dueKey(part, p), &redis.ZRangeBy{Min: "-inf", Max: upTo, Count: int64(limit)})
 				ran[part] = pipe.ZRangeByScoreWithScores(ctx, s.laneKey(part, "held"), &redis.ZRangeBy{Min: "-inf", Max: upTo})
@@ -39,17 +46,21 @@ func (s *Store) candidates(ctx context.Context, now time.Time, p chokepoint.Plat
 		}); err != nil {
 			return nil, err
 		}
+		if moves.Val() > 0 {
+			if err := s.finishAllMoves(ctx, now); err != nil {
+				return nil, err
+			}
+			return s.candidates(ctx, now, p, n)
+		}
 		var out []candidate
-		unseen := int64(-1) // lanes that are due before this one were all seen
-		for part := range s.lanes {
+		unseen := int64(math.MaxInt64) // all that are due before then are in out
+		for _, part := range rand.Perm(partitions) {
 			list := free[part].Val()
 			for _, z := range list {
 				out = append(out, candidate{z.Member.(string), int64(z.Score)})
 			}
 			if len(list) == limit && limit < n {
-				if last := int64(list[len(list)-1].Score); unseen < 0 || last < unseen {
-					unseen = last
-				}
+				unseen = min(unseen, int64(list[limit-1].Score))
 			}
 			for _, z := range ran[part].Val() {
 				// Grants that ran out are few, so all platforms' are together.
@@ -60,61 +71,75 @@ func (s *Store) candidates(ctx context.Context, now time.Time, p chokepoint.Plat
 		}
 		slices.SortStableFunc(out, func(a, b candidate) int { return cmp.Compare(a.due, b.due) })
 		out = out[:min(n, len(out))]
-		if unseen < 0 || len(out) == n && out[n-1].due <= unseen {
+		if unseen == math.MaxInt64 || len(out) == n && out[n-1].due <= unseen {
 			return out, nil
 		}
 	}
-	panic("unreachable: nothing is unseen by the last limit")
+	panic("unreachable: with the last limit all is seen")
 }
 
 // Grants leases lanes that are due.
 func (s *Store) Grants(ctx context.Context, now time.Time, p chokepoint.Platform, holder string, ttl time.Duration, n int) (gs []chokepoint.Grant, err error) {
-	if n <= 0 {
-		return nil, nil
-	}
 	err = s.with(ctx, func() error {
-		found, err := s.candidates(ctx, now, p, n)
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		rank := make(map[string]int, len(found))
-		var parts [partitions][]string
-		for i, c := range found {
-			rank[c.chat] = i
-			part := partition(c.chat)
-			parts[part] = append(parts[part], c.chat)
-		}
-		ms, expires := expiry(now, ttl)
-		var calls []*call
-		for part, chats := range parts {
-			if len(chats) == 0 {
-				continue
-			}
-			a := make(args, 0, 3+len(chats))
-			a.add(millis(now), ms, len(chats))
-			for _, c := range chats {
-				a.add(c)
-			}
-			calls = append(calls, s.lane(grant, part, p, a))
-		}
-		if err := s.runAll(ctx, calls); err != nil {
-			return err
-		}
-		for _, c := range calls {
-			if gs, err = appendGrants(gs, &c.reply, expires); err != nil {
+		for len(gs) < n {
+			found, err := s.candidates(ctx, now, p, n-len(gs))
+			if err != nil || len(found) == 0 {
 				return err
 			}
+			got, err := s.grant(ctx, now, p, ttl, found)
+			if err != nil {
+				return err
+			}
+			gs = append(gs, got...)
+			if len(got) == len(found) {
+				return nil
+			}
+			// Others were quicker with some: look for more.
 		}
-		slices.SortFunc(gs, func(a, b chokepoint.Grant) int {
-			return cmp.Compare(rank[a.Delivery.Chat.String()], rank[b.Delivery.Chat.String()])
-		})
-		gs, err = s.complete(ctx, now, gs)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, wrap(err, "granting lanes of %s to %s", p, holder)
 	}
 	return gs, nil
+}
+
+// grant leases those candidates that nobody else was quicker with.
+func (s *Store) grant(ctx context.Context, now time.Time, p chokepoint.Platform, ttl time.Duration, found []candidate) ([]chokepoint.Grant, error) {
+	rank := make(map[string]int, len(found))
+	var parts [partitions][]string
+	for i, c := range found {
+		rank[c.chat] = i
+		part := partition(c.chat)
+		parts[part] = append(parts[part], c.chat)
+	}
+	ms, expires := expiry(now, ttl)
+	var calls []*call
+	for part, chats := range parts {
+		if len(chats) == 0 {
+			continue
+		}
+		a := make(args, 0, 3+len(chats))
+		a.add(millis(now), ms, len(chats))
+		for _, c := range chats {
+			a.add(c)
+		}
+		calls = append(calls, s.lane(grant, part, p, a))
+	}
+	if err := s.runAll(ctx, calls); err != nil {
+		return nil, err
+	}
+	gs := make([]chokepoint.Grant, 0, len(found))
+	for _, c := range calls {
+		var err error
+		if gs, err = appendGrants(gs, &c.reply, expires); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(gs, func(a, b chokepoint.Grant) int {
+		return cmp.Compare(rank[a.Delivery.Chat.String()], rank[b.Delivery.Chat.String()])
+	})
+	return s.complete(ctx, now, gs)
 }
 
 // appendGrants reads what grant returned: all of a grant but the alert and the
@@ -258,26 +283,31 @@ func (s *Store) settle(ctx context.Context, now time.Time, list []chokepoint.Set
 	if err := s.runAll(ctx, calls); err != nil {
 		return nil, err
 	}
-	good := make([]bool, len(list))
+	const good, again = 1, 2 // as settle returns
+	results := make([]int64, len(list))
 	any := false
 	for k, c := range calls {
 		for _, i := range order[k] {
-			good[i] = c.reply.int() == 1
-			any = any || good[i]
+			results[i] = c.reply.int()
+			any = any || results[i] == good
 		}
 		if c.reply.err != nil {
 			return nil, c.reply.err
 		}
 	}
 	for i, st := range list {
-		chat := st.Grant.Delivery.Chat
-		switch {
-		case !good[i]:
+		if results[i] != good {
 			lost = append(lost, st.Grant.Delivery.ID)
-		case st.Outcome.Kind == chokepoint.Dead && st.Outcome.Gone:
-			err = errors.Join(err, s.leave(ctx, chat.String(), st.Outcome.Reason))
-		case st.Outcome.Kind == chokepoint.Retry && st.Outcome.Moved != chokepoint.ChatID{}:
-			err = errors.Join(err, s.move(ctx, now, chat.String(), st.Outcome.Moved.String(), true))
+		}
+		if results[i] != good && results[i] != again {
+			continue
+		}
+		chat := st.Grant.Delivery.Chat.String()
+		switch after(st.Outcome) {
+		case "gone":
+			err = errors.Join(err, s.leave(ctx, chat, st.Outcome.Reason))
+		case "moved":
+			err = errors.Join(err, s.move(ctx, now, chat, st.Outcome.Moved.String(), true))
 		}
 	}
 	if any {
@@ -286,6 +316,17 @@ func (s *Store) settle(ctx context.Context, now time.Time, list []chokepoint.Set
 		s.wake.tell(bits(store.Owed))
 	}
 	return lost, err
+}
+
+// after is what the core has to hear of an outcome.
+func after(o chokepoint.Outcome) string {
+	switch {
+	case o.Kind == chokepoint.Dead && o.Gone:
+		return "gone"
+	case o.Kind == chokepoint.Retry && o.Moved != chokepoint.ChatID{}:
+		return "moved"
+	}
+	return ""
 }
 
 // addSettlement adds what settle takes of each.
@@ -309,13 +350,13 @@ func (a *args) addSettlement(now time.Time, st chokepoint.Settlement) error {
 		}
 		a.add("sent", string(o.Posting.Story), body, millis(touched))
 	case chokepoint.Retry:
-		a.add("retry", notBefore(o.NotBefore), unknown, o.Reason)
+		a.add("retry", notBefore(o.NotBefore), unknown, o.Reason, after(o))
 	case chokepoint.Snooze:
 		a.add("snooze", notBefore(o.NotBefore), flag(o.Hold))
 	case chokepoint.Dropped:
 		a.add("dropped")
 	case chokepoint.Dead:
-		a.add("dead", string(g.Delivery.ID), unknown, o.Reason, flag(o.Gone))
+		a.add("dead", string(g.Delivery.ID), unknown, o.Reason, after(o))
 	default:
 		return errors.New("an outcome of no known kind: " + strconv.Itoa(int(o.Kind)))
 	}
@@ -409,23 +450,28 @@ return letter and { decode(letter)[1] } or {}
 func (s *Store) Depth(ctx context.Context, now time.Time) (d chokepoint.Depth, err error) {
 	err = s.with(ctx, func() error {
 		var spreads *redis.IntCmd
-		var pending, granted, dead [partitions]*redis.IntCmd
+		var pending [partitions]*redis.StringCmd
+		var granted, dead [partitions]*redis.IntCmd
 		var oldest [partitions]*redis.ZSliceCmd
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		cmds, _ := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its error
 			spreads = p.ZCard(ctx, s.coreKey("spreads"))
 			for part := range s.lanes {
-				pending[part] = p.ZCard(ctx, s.laneKey(part, "age"))
+				pending[part] = p.HGet(ctx, s.laneKey(part, "ages"), "all")
 				granted[part] = p.ZCount(ctx, s.laneKey(part, "held"), "("+strconv.FormatInt(millis(now), 10), "+inf")
 				dead[part] = p.ZCard(ctx, s.laneKey(part, "dead"))
 				oldest[part] = p.ZRangeWithScores(ctx, s.laneKey(part, "age"), 0, 0)
 			}
 			return nil
-		}); err != nil {
-			return err
+		})
+		for _, c := range cmds {
+			if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
 		}
 		d.Spreads = int(spreads.Val())
 		for part := range s.lanes {
-			d.Pending += int(pending[part].Val())
+			n, _ := pending[part].Int() // nothing was ever owed there, if there is none
+			d.Pending += n
 			d.Granted += int(granted[part].Val())
 			d.Dead += int(dead[part].Val())
 			for _, z := range oldest[part].Val() {

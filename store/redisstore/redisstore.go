@@ -32,11 +32,12 @@
 // A move. The core's script moves settings, rules and spreads under way, and
 // notes the move. Then the old lane is packed into a parcel, the parcel is
 // unpacked into the new lane, once by its number, and then parcel and note are
-// thrown away. Spread finishes what others left before it reads a page.
+// thrown away. Grants and Spread first finish what others left.
 //
 // A chat that is gone. Its lane is closed with the settlement that says so, and
-// then the chat is marked. Should that be cut short, its next alert finds out
-// again.
+// then the chat is marked. A settlement that is repeated marks it again; should
+// nobody repeat it, the chat's next alert finds out anew. So it is with a
+// settlement that says that a chat moved.
 //
 // # What is lost, and when
 //
@@ -181,8 +182,8 @@ func (s *Store) with(ctx context.Context, f func() error) error {
 	}
 	defer end()
 	err = f()
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", ctx.Err(), err) // so that callers can tell by errors.Is
+	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err) // so that callers can tell by errors.Is
 	}
 	return s.explain(err)
 }

@@ -73,9 +73,10 @@ var coreKeys = []string{
 // for each platform and which follows them in KEYS.
 var laneKeys = []string{
 	"lanes",          // hash  chat → msgpack, see lanePrelude
-	"queue",          // zset  by lex: sized chat, seq, msgpack{alert, story, queued, attempts, unknown, error}; what is due
-	"snoozed",        // zset  by lex: sized chat, 15 digits of when it ends, seq, the same
-	"age",            // zset  sized chat, seq → queued; all that is owed
+	"queue",          // zset  by lex: sized chat, seq, entry; what is due behind the first of its lane
+	"snoozed",        // zset  by lex: sized chat, 15 digits of when it ends, seq, entry
+	"ages",           // hash  when something was queued → how many of that moment are owed; "all" → how many in all
+	"age",            // zset  when something was queued that is owed → the same
 	"held",           // zset  chat → when its grant runs out
 	"tokens",         // string  the last grant's token
 	"letters",        // hash  delivery's ID → msgpack{chat, alert, story, queued, attempts, unknown, error}; the dead
@@ -110,14 +111,23 @@ local function sized(s) return #s .. ':' .. s end
 local call, encode, decode = redis.call, cmsgpack.pack, cmsgpack.unpack
 
 -- many calls a command on a key with a long list of arguments, so many at a
--- time that they fit on Lua's stack.
+-- time that they fit on Lua's stack. It costs far less than as many calls, here
+-- and in the append-only file.
 local function many(command, key, list)
   for i = 1, #list, 4000 do call(command, key, unpack(list, i, math.min(i + 3999, #list))) end
 end
 
--- push appends to a list.
-local function push(list, ...)
-  for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
+-- push appends to a list, and pair appends two. Scores that go into long lists
+-- are digits: Redis turns numbers into text slowly.
+local function push(list, v) list[#list + 1] = v end
+local function pair(list, v, w)
+  local n = #list
+  list[n + 1], list[n + 2] = v, w
+end
+
+-- row appends any number.
+local function row(list, ...)
+  for _, v in ipairs({ ... }) do list[#list + 1] = v end
 end
 
 -- some reads fields of a hash, as HMGET does.

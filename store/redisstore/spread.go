@@ -224,8 +224,8 @@ return {}
 //	ARGV    number, chat
 //	touches all but tokens and unpacked
 //	returns {} if the parcel was thrown away already, or {seen, hold, pace,
-//	        how many deliveries, and of each: seq in digits, when its snooze
-//	        ends or 0, entry;
+//	        how many deliveries, and of each: when its snooze ends or 0, seq and
+//	        entry;
 //	        how many postings, and of each: story, JSON, when it was touched;
 //	        how many dead letters, and of each: alert, story, queued, attempts,
 //	        unknown, error, when it was given up}
@@ -235,22 +235,17 @@ local parcel = call('HGET', parcels, id)
 if parcel then return decode(parcel) end
 local l, mine = fetch({ chat })[chat], sized(chat)
 if l.moved >= tonumber(id) then return {} end
-local out = { l.seen, l.hold, l.tat, l.ready + l.naps }
-for _, member in ipairs(every(queue, mine)) do
-  push(out, stampOf(mine, member), 0, entryOf(mine, member))
-  call('ZREM', queue, member)
-  call('ZREM', age, mine .. stampOf(mine, member))
+local owing, queued = drain(l, mine), {}
+local out = { l.seen, l.hold, l.tat, #owing / 2 }
+for i = 1, #owing, 2 do
+  pair(out, owing[i], owing[i + 1])
+  count(queued, entryOf(owing[i + 1])[3], -1)
 end
-for _, nap in ipairs(every(snoozed, mine)) do
-  local member = wokenOf(mine, nap)
-  push(out, stampOf(mine, member), napOf(mine, nap), entryOf(mine, member))
-  call('ZREM', snoozed, nap)
-  call('ZREM', age, mine .. stampOf(mine, member))
-end
+grow(queued)
 local fields = call('ZRANGEBYLEX', postings_index, '[' .. mine, '(' .. mine .. '\255')
 push(out, #fields)
 for _, field in ipairs(fields) do
-  push(out, field:sub(#mine + 1), call('HGET', postings, field), tonumber(call('ZSCORE', postings_age, field)))
+  row(out, field:sub(#mine + 1), call('HGET', postings, field), tonumber(call('ZSCORE', postings_age, field)))
   call('HDEL', postings, field)
   call('ZREM', postings_index, field)
   call('ZREM', postings_age, field)
@@ -266,9 +261,9 @@ for i = 1, #kept, 2 do
   end
 end
 push(out, #mail)
-for _, e in ipairs(mail) do push(out, unpack(e)) end
+for _, e in ipairs(mail) do row(out, unpack(e)) end
 call('HSET', parcels, id, encode(out))
-call('HSET', lanes, chat, encode({ l.seen, tonumber(id), 0, '', '', 0, 0, 0, 0 }))
+call('HSET', lanes, chat, encode({ l.seen, tonumber(id), 0, '', '', 0, 0, 0, 0, '' }))
 call('ZREM', due, chat)
 call('ZREM', held, chat)
 return out
@@ -285,31 +280,33 @@ var unpackLane = laneScript(`
 local now, id, chat = number(), take(), take()
 if call('ZSCORE', unpacked, id) then return {} end
 call('ZADD', unpacked, now, id)
-local mine, opened, counts = sized(chat), fetch({ chat }), {}
+local mine, opened, alerts, queued = sized(chat), fetch({ chat }), {}, {}
 local l, have = opened[chat], {}
-for _, member in ipairs(every(queue, mine)) do have[decode(entryOf(mine, member))[1]] = true end
-for _, nap in ipairs(every(snoozed, mine)) do have[decode(entryOf(mine, wokenOf(mine, nap)))[1]] = true end
+if l.head ~= '' then have[entryOf(l.head)[1]] = true end
+for _, member in ipairs(every(queue, mine)) do have[entryOf(member:sub(#mine + 1))[1]] = true end
+for _, nap in ipairs(every(snoozed, mine)) do have[entryOf(nap:sub(#mine + 16))[1]] = true end
 l.seen, l.hold = math.max(l.seen, number()), math.max(l.hold, number())
 local tat = take()
 if (tonumber(tat) or 0) > (tonumber(l.tat) or 0) then l.tat = tat end
 for _ = 1, number() do
-  local stamp, nap, entry = take(), number(), take()
-  local e = decode(entry)
+  local nap, one = number(), take()
+  local e = entryOf(one)
   if not have[e[1]] then
-    counts[e[1]] = (counts[e[1]] or 0) + 1
-    call('ZADD', age, e[3], mine .. stamp)
+    count(alerts, e[1], 1)
+    count(queued, e[3], 1)
     if nap == 0 then
-      call('ZADD', queue, 0, mine .. stamp .. entry)
-      l.ready = l.ready + 1
+      enter(l, mine, one)
     else
-      call('ZADD', snoozed, 0, mine .. string.format('%015d', nap) .. stamp .. entry)
+      call('ZADD', snoozed, 0, mine .. string.format('%015d', nap) .. one)
       l.naps = l.naps + 1
     end
   end
 end
 for _ = 1, number() do
   local story, body, touched = take(), take(), take()
-  if call('HEXISTS', postings, mine .. story) == 0 then post(chat, story, body, touched) end
+  if call('HEXISTS', postings, mine .. story) == 0 then
+    post({ mine .. story, body }, { touched, mine .. story })
+  end
 end
 for _ = 1, number() do
   local letter = take()
@@ -317,11 +314,12 @@ for _ = 1, number() do
   local when = take()
   if call('HSETNX', letters, letter, encode(e)) == 1 then
     call('ZADD', dead, when, letter)
-    counts[e[2]] = (counts[e[2]] or 0) + 1
+    count(alerts, e[2], 1)
   end
 end
-tally(counts)
-local when = l.head == '' and falls(l, mine)
+tally(alerts)
+grow(queued)
+local when = l.expires == 0 and falls(l, mine)
 if when then call('ZADD', due, when, chat) end
 keep(opened)
 return {}
@@ -337,13 +335,12 @@ local id = take()
 local parcel = call('HGET', parcels, id)
 if not parcel then return {} end
 call('HDEL', parcels, id)
-local p, counts, i = decode(parcel), {}, 4
-local function less(alert) counts[alert] = (counts[alert] or 0) - 1 end
-for _ = 1, p[4] do less(decode(p[i + 3])[1]); i = i + 3 end
+local p, alerts, i = decode(parcel), {}, 4
+for _ = 1, p[4] do count(alerts, entryOf(p[i + 2])[1], -1); i = i + 2 end
 i = i + 1
 i = i + 3 * p[i] + 1
-for _ = 1, p[i] do less(p[i + 1]); i = i + 7 end
-tally(counts)
+for _ = 1, p[i] do count(alerts, p[i + 1], -1); i = i + 7 end
+tally(alerts)
 return {}
 `)
 
@@ -380,6 +377,23 @@ func (s *Store) move(ctx context.Context, now time.Time, from, to string, always
 		s.wake.tell(happened)
 		return err
 	}
+}
+
+// listMoves lists the moves that are not finished.
+//
+//	ARGV    none
+//	touches nothing; reads moves
+//	returns {} if there are none, or what underway does
+var listMoves = coreScript("return underway() or {}")
+
+// finishAllMoves finishes all moves that are not.
+func (s *Store) finishAllMoves(ctx context.Context, now time.Time) error {
+	r, err := s.run(ctx, listMoves, nil)
+	if err != nil || len(r.list) == 0 {
+		return err
+	}
+	r.text()
+	return s.finishMoves(ctx, now, r)
 }
 
 // finishMoves finishes the moves that underway listed.
@@ -436,7 +450,7 @@ func unpackArgs(now time.Time, m move, r *reply) (args, error) {
 		pass(n * each)
 	}
 	pass(3)
-	count(3)
+	count(2)
 	count(3)
 	letters := r.int()
 	a.add(letters)

@@ -20,8 +20,7 @@ var trimLanes = laneScript(`
 local cutoff, counts = '(' .. take(), {}
 local ids = call('ZRANGEBYSCORE', dead, '-inf', cutoff, 'LIMIT', 0, number())
 for i, letter in ipairs(some(letters, ids)) do
-  local alert = decode(letter)[2]
-  counts[alert] = (counts[alert] or 0) - 1
+  count(counts, decode(letter)[2], -1)
 end
 many('ZREM', dead, ids)
 many('HDEL', letters, ids)
@@ -92,7 +91,7 @@ if before then return before end
 local ids = call('ZRANGEBYSCORE', alerts_age, '-inf', '(' .. take(), 'LIMIT', number(), number())
 local out = { 'alerts', tonumber(call('HGET', counters, 'move') or 0), #ids }
 for i, kept in ipairs(some(alerts, ids)) do
-  if not call('ZSCORE', spreads, ids[i]) then push(out, ids[i], kept) end
+  if not call('ZSCORE', spreads, ids[i]) then pair(out, ids[i], kept) end
 end
 return out
 `)
