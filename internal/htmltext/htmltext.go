@@ -27,7 +27,7 @@ func render(src string, limit int, blocks bool) string {
 		return w.String()
 	}
 	z := html.NewTokenizer(strings.NewReader(src))
-	skip, depth := atom.Atom(0), 0
+	skip, depth := "", 0
 	for !w.over {
 		kind := z.Next()
 		switch kind {
@@ -43,13 +43,13 @@ func render(src string, limit int, blocks bool) string {
 			tag := atom.Lookup(name)
 			switch {
 			case depth > 0:
-				if tag == skip && kind == html.StartTagToken {
+				if string(name) == skip && kind == html.StartTagToken {
 					depth++
-				} else if tag == skip && kind == html.EndTagToken {
+				} else if string(name) == skip && kind == html.EndTagToken {
 					depth--
 				}
-			case silent(tag) && kind == html.StartTagToken:
-				skip, depth = tag, 1
+			case silent(tag, name) && kind == html.StartTagToken:
+				skip, depth = string(name), 1
 			case tag == 0 && !blocks:
 				w.text(raw)
 			case tag == atom.Td || tag == atom.Th:
@@ -62,9 +62,12 @@ func render(src string, limit int, blocks bool) string {
 	return w.String()
 }
 
-// silent elements hold nothing to read.
-func silent(a atom.Atom) bool {
+// silent elements hold nothing to read; ix:header is where filings in inline
+// XBRL keep what machines read.
+func silent(a atom.Atom, name []byte) bool {
 	switch a {
+	case 0:
+		return string(name) == "ix:header"
 	case atom.Script, atom.Style, atom.Noscript, atom.Template, atom.Svg, atom.Head, atom.Iframe, atom.Object, atom.Select, atom.Textarea:
 		return true
 	}

@@ -18,6 +18,7 @@ func TestText(t *testing.T) {
 		"comments say nothing":             {"a<!-- b -->c", "ac"},
 		"a document's head says nothing":   {"<html><head><title>T</title></head><body>x</body></html>", "x"},
 		"foreign elements are transparent": {"<ix:nonNumeric name='x'>Sugar</ix:nonNumeric> <o:p>Land</o:p>", "Sugar Land"},
+		"what XBRL hides is not read":      {"<div><ix:header><ix:hidden><ix:nonNumeric>0001158114</ix:nonNumeric></ix:hidden></ix:header></div><p>Item 1.01</p>", "Item 1.01"},
 		"markup cut short":                 {"one <b", "one"},
 		"inline markup joins":              {"Sugar <b>La</b>nd", "Sugar Land"},
 	} {
