@@ -340,6 +340,7 @@ func (r *request) settings() (bot.Answer, error) {
 	}
 	live := len(slices.DeleteFunc(rules, func(rule chokepoint.Rule) bool { return rule.Done }))
 	m.Lines = []bot.Line{
+		bot.Labelled(r.t("commands.settings.chat"), r.chat.ID.String()),
 		bot.Labelled(r.t("commands.settings.topics"), topics),
 		bot.Labelled(r.t("commands.settings.rules"), r.t("commands.settings.rule-count", i18n.Args{"Count": live})),
 		bot.Labelled(r.t("commands.settings.quiet"), r.quietHours()),
