@@ -1,0 +1,409 @@
+package telegramtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// refusal is an answer of the API's that is not ok.
+type refusal struct {
+	code    int
+	text    string
+	wait    int   // retry_after
+	movedTo int64 // migrate_to_chat_id
+}
+
+func bad(format string, args ...any) *refusal {
+	return &refusal{code: 400, text: "Bad Request: " + fmt.Sprintf(format, args...)}
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	defer r.Body.Close()
+	rest, ok := strings.CutPrefix(r.URL.Path, "/bot")
+	given, method, slash := strings.Cut(rest, "/")
+	if !ok || !slash {
+		refuse(w, &refusal{code: 404, text: "Not Found"})
+		return
+	}
+	if err := r.ParseMultipartForm(64 << 20); err != nil && err != http.ErrNotMultipart {
+		refuse(w, bad("%v", err))
+		return
+	}
+	s.mu.Lock()
+	s.calls[method]++
+	revoked := s.revoked || given != token
+	s.mu.Unlock()
+	if revoked {
+		refuse(w, &refusal{code: 401, text: "Unauthorized"})
+		return
+	}
+	var result any
+	var no *refusal
+	drop := false
+	switch method {
+	case "getMe":
+		result = map[string]any{"id": BotID, "is_bot": true, "first_name": "Chokepoint", "username": BotName}
+	case "getUpdates":
+		result, no = s.getUpdates(r)
+	case "sendMessage", "sendPhoto", "editMessageText", "editMessageCaption", "editMessageMedia":
+		f := s.failing(r)
+		if f.refusal != nil {
+			refuse(w, f.refusal)
+			return
+		}
+		if f.page {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html><body><h1>502 Bad Gateway</h1></body></html>")
+			return
+		}
+		if f.cut {
+			panic(http.ErrAbortHandler)
+		}
+		drop = f.drop
+		s.mu.Lock()
+		if strings.HasPrefix(method, "send") {
+			result, no = s.post(r, method == "sendPhoto")
+		} else {
+			result, no = s.edit(r, method)
+		}
+		s.change()
+		s.mu.Unlock()
+	case "answerCallbackQuery":
+		s.mu.Lock()
+		if _, is := s.pressed[r.FormValue("callback_query_id")]; is {
+			s.pressed[r.FormValue("callback_query_id")] = true
+			result = true
+		} else {
+			no = bad("query is too old and response timeout expired or query ID is invalid")
+		}
+		s.change()
+		s.mu.Unlock()
+	case "getChatMember":
+		s.mu.Lock()
+		result, no = s.member(r)
+		s.mu.Unlock()
+	case "getMyCommands", "setMyCommands":
+		s.mu.Lock()
+		result, no = s.commands(r, method == "setMyCommands")
+		s.mu.Unlock()
+	default:
+		no = &refusal{code: 404, text: "Not Found: method not found"}
+	}
+	switch {
+	case drop:
+		panic(http.ErrAbortHandler) // the connection ends without an answer
+	case no != nil:
+		refuse(w, no)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "result": result})
+	}
+}
+
+func refuse(w http.ResponseWriter, no *refusal) {
+	body := map[string]any{"ok": false, "error_code": no.code, "description": no.text}
+	if no.wait > 0 {
+		body["parameters"] = map[string]any{"retry_after": no.wait}
+		w.Header().Set("Retry-After", strconv.Itoa(no.wait))
+	}
+	if no.movedTo != 0 {
+		body["parameters"] = map[string]any{"migrate_to_chat_id": no.movedTo}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(no.code)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// target is the chat that a request is for; s.mu is held.
+func (s *Server) target(r *http.Request) (*chat, *refusal) {
+	id, err := strconv.ParseInt(r.FormValue("chat_id"), 10, 64)
+	c := s.chats[id]
+	switch {
+	case err != nil || c == nil:
+		return nil, bad("chat not found")
+	case c.movedTo != 0:
+		return nil, &refusal{code: 400, text: "Bad Request: group chat was upgraded to a supergroup chat", movedTo: c.movedTo}
+	case c.refuses != "":
+		code := 400
+		if strings.HasPrefix(c.refuses, "Forbidden") {
+			code = 403
+		}
+		return nil, &refusal{code: code, text: c.refuses}
+	}
+	return c, nil
+}
+
+// read is a text as people see it; empty is what Telegram says if there is none,
+// "" if there need not be.
+func read(raw, mode string, most int, empty, tooLong string) (seen, *refusal) {
+	v := seen{text: strings.TrimSpace(raw), mentions: mentions(raw, nil)}
+	switch mode {
+	case "":
+	case "HTML":
+		var err error
+		if v, err = parse(raw); err != nil {
+			return v, bad("can't parse entities: %v", err)
+		}
+	default:
+		return v, bad("unsupported parse_mode")
+	}
+	switch {
+	case !utf8.ValidString(raw):
+		return v, bad("strings must be encoded in UTF-8")
+	case v.text == "" && empty != "":
+		return v, bad("%s", empty)
+	case len(raw) > 32<<10:
+		return v, bad("text is too long")
+	case utf8.RuneCountInString(v.text) > most:
+		return v, bad("%s", tooLong)
+	}
+	return v, nil
+}
+
+// buttons are a request's inline keyboard.
+func buttons(r *http.Request) ([][]Button, *refusal) {
+	raw := r.FormValue("reply_markup")
+	if raw == "" {
+		return nil, nil
+	}
+	var k struct {
+		Rows *[][]Button `json:"inline_keyboard"`
+	}
+	if err := json.Unmarshal([]byte(raw), &k); err != nil || k.Rows == nil {
+		return nil, bad("can't parse reply keyboard markup JSON object")
+	}
+	n := 0
+	for _, row := range *k.Rows {
+		for _, b := range row {
+			if n++; n > 100 || len(row) > 8 {
+				return nil, bad("reply markup is too long")
+			}
+			if b.Text == "" {
+				return nil, bad("can't parse inline keyboard button: field \"text\" must be non-empty")
+			}
+			if len(b.Data) < 1 || len(b.Data) > 64 {
+				return nil, bad("BUTTON_DATA_INVALID")
+			}
+		}
+	}
+	return *k.Rows, nil
+}
+
+// previews says whether a request lets a link be shown at large.
+func previews(r *http.Request) bool {
+	var o struct {
+		Off bool `json:"is_disabled"`
+	}
+	_ = json.Unmarshal([]byte(r.FormValue("link_preview_options")), &o)
+	return !o.Off
+}
+
+// post is sendMessage and sendPhoto; s.mu is held.
+func (s *Server) post(r *http.Request, photo bool) (any, *refusal) {
+	c, no := s.target(r)
+	if no != nil {
+		return nil, no
+	}
+	m := &Message{Chat: c.id, Silent: r.FormValue("disable_notification") == "true"}
+	var v seen
+	if photo {
+		v, no = read(r.FormValue("caption"), r.FormValue("parse_mode"), 1024, "", "message caption is too long")
+		m.HasPhoto = true
+		var refused *refusal
+		if m.Photo, refused = upload(r, "photo"); refused != nil {
+			return nil, refused
+		}
+	} else {
+		v, no = read(r.FormValue("text"), r.FormValue("parse_mode"), 4096, "message text is empty", "message is too long")
+		m.Preview = previews(r) && len(v.links) > 0
+	}
+	if no != nil {
+		return nil, no
+	}
+	if m.Buttons, no = buttons(r); no != nil {
+		return nil, no
+	}
+	if raw := r.FormValue("message_thread_id"); raw != "" && c.kind == Forum {
+		topic, _ := strconv.ParseInt(raw, 10, 64)
+		open, is := c.topics[topic]
+		if !is || topic == 1 {
+			return nil, bad("message thread not found")
+		}
+		if !open {
+			return nil, bad("TOPIC_CLOSED")
+		}
+		m.Thread = topic
+	}
+	if raw := r.FormValue("reply_parameters"); raw != "" {
+		var p struct {
+			Message int64 `json:"message_id"`
+			Anyway  bool  `json:"allow_sending_without_reply"`
+		}
+		if err := json.Unmarshal([]byte(raw), &p); err != nil {
+			return nil, bad("can't parse reply parameters JSON object")
+		}
+		_, said := c.said[p.Message]
+		switch {
+		case said || s.find(c.id, p.Message) != nil:
+			m.ReplyTo = p.Message
+		case !p.Anyway:
+			return nil, bad("message to be replied not found")
+		}
+	}
+	m.Text, m.Links, m.Mentions = v.text, v.links, v.mentions
+	s.lastID++
+	m.ID = s.lastID
+	s.shown = append(s.shown, m)
+	return m.json(c), nil
+}
+
+// upload is the photo in a part of a request.
+func upload(r *http.Request, part string) ([]byte, *refusal) {
+	file, _, err := r.FormFile(part)
+	if err != nil {
+		return nil, bad("there is no photo in the request")
+	}
+	defer file.Close()
+	photo, err := io.ReadAll(file)
+	if err != nil || len(photo) > 10<<20 {
+		return nil, &refusal{code: 413, text: "Request Entity Too Large"}
+	}
+	if !strings.HasPrefix(string(photo), "\x89PNG") {
+		return nil, bad("IMAGE_PROCESS_FAILED")
+	}
+	return photo, nil
+}
+
+// edit is editMessageText, editMessageCaption and editMessageMedia; s.mu is
+// held.
+func (s *Server) edit(r *http.Request, method string) (any, *refusal) {
+	c, no := s.target(r)
+	if no != nil {
+		return nil, no
+	}
+	id, _ := strconv.ParseInt(r.FormValue("message_id"), 10, 64)
+	m := s.find(c.id, id)
+	var v seen
+	var photo []byte
+	switch {
+	case m == nil:
+		return nil, bad("message to edit not found")
+	case method == "editMessageMedia":
+		var media struct {
+			Type, Media, Caption string
+			Mode                 string `json:"parse_mode"`
+		}
+		part := ""
+		if err := json.Unmarshal([]byte(r.FormValue("media")), &media); err == nil {
+			part, _ = strings.CutPrefix(media.Media, "attach://")
+		}
+		if part == "" || media.Type != "photo" {
+			return nil, bad("can't parse InputMedia")
+		}
+		if photo, no = upload(r, part); no == nil {
+			v, no = read(media.Caption, media.Mode, 1024, "", "message caption is too long")
+		}
+	case method == "editMessageCaption" && !m.HasPhoto:
+		return nil, bad("there is no caption in the message to edit")
+	case method == "editMessageCaption":
+		v, no = read(r.FormValue("caption"), r.FormValue("parse_mode"), 1024, "", "message caption is too long")
+	case m.HasPhoto:
+		return nil, bad("there is no text in the message to edit")
+	default:
+		v, no = read(r.FormValue("text"), r.FormValue("parse_mode"), 4096, "message text is empty", "message is too long")
+	}
+	if no != nil {
+		return nil, no
+	}
+	keys, no := buttons(r)
+	if no != nil {
+		return nil, no
+	}
+	if (photo == nil || bytes.Equal(photo, m.Photo)) && v.text == m.Text && slices.Equal(v.links, m.Links) && slices.EqualFunc(keys, m.Buttons, slices.Equal[[]Button]) {
+		return nil, bad("message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message")
+	}
+	m.Was = append(m.Was, m.Text)
+	m.Text, m.Links, m.Mentions, m.Buttons = v.text, v.links, v.mentions, keys
+	m.Edits++
+	if photo != nil {
+		m.HasPhoto, m.Photo = true, photo
+	}
+	return m.json(c), nil
+}
+
+func (s *Server) find(chat, message int64) *Message {
+	for _, m := range s.shown {
+		if m.Chat == chat && m.ID == message {
+			return m
+		}
+	}
+	return nil
+}
+
+func (m *Message) json(c *chat) map[string]any {
+	j := map[string]any{
+		"message_id": m.ID, "date": time.Now().Unix(), "chat": c.json(),
+		"from": map[string]any{"id": BotID, "is_bot": true, "username": BotName},
+	}
+	if m.HasPhoto {
+		j["caption"] = m.Text
+	} else {
+		j["text"] = m.Text
+	}
+	if m.Thread != 0 {
+		j["message_thread_id"], j["is_topic_message"] = m.Thread, true
+	}
+	return j
+}
+
+// member is getChatMember; s.mu is held.
+func (s *Server) member(r *http.Request) (any, *refusal) {
+	c, no := s.target(r)
+	if no != nil {
+		return nil, no
+	}
+	user, _ := strconv.ParseInt(r.FormValue("user_id"), 10, 64)
+	status := "member"
+	if c.admins[user] {
+		status = "administrator"
+	}
+	return map[string]any{"status": status, "user": map[string]any{"id": user}}, nil
+}
+
+// commands is getMyCommands and setMyCommands; s.mu is held.
+func (s *Server) commands(r *http.Request, set bool) (any, *refusal) {
+	code := r.FormValue("language_code")
+	if code != "" && len(code) != 2 {
+		return nil, bad("invalid language code specified")
+	}
+	if !set {
+		if raw := s.menus[code]; raw != nil {
+			return raw, nil
+		}
+		return []any{}, nil
+	}
+	var list []struct{ Command, Description string }
+	raw := r.FormValue("commands")
+	if err := json.Unmarshal([]byte(raw), &list); err != nil || len(list) > 100 {
+		return nil, bad("can't parse commands")
+	}
+	for _, e := range list {
+		if n := len(e.Command); n < 1 || n > 32 || strings.Trim(e.Command, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return nil, bad("BOT_COMMAND_INVALID")
+		}
+		if n := utf8.RuneCountInString(e.Description); n < 1 || n > 256 {
+			return nil, bad("BOT_COMMAND_DESCRIPTION_INVALID")
+		}
+	}
+	s.menus[code] = json.RawMessage(raw)
+	return true, nil
+}
