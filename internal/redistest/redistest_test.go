@@ -72,3 +72,14 @@ func TestAClusterServesEverySlot(t *testing.T) {
 		}
 	}
 }
+
+func TestAReplicaTakesItsMastersPlace(t *testing.T) {
+	t.Parallel()
+	p := Sentinel(t)
+	p.Master.do("SET k v")
+	p.FailOver()
+	p.Replica.do("SET k2 v2")
+	if got, err := p.Replica.ask("GET k"); err != nil || got != "v" {
+		t.Fatalf("after a fail-over k is %q, %v", got, err)
+	}
+}

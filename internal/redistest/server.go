@@ -168,10 +168,10 @@ func (s *Server) run() error {
 }
 
 // answers says whether the server answers, and with something else than that
-// it is still loading. That a password is missing is an answer.
+// it is still loading.
 func (s *Server) answers() bool {
 	reply, err := s.ask("PING")
-	return err == nil && (strings.HasPrefix(reply, "+PONG") || strings.HasPrefix(reply, "-NOAUTH"))
+	return err == nil && strings.HasPrefix(reply, "+PONG")
 }
 
 // ask sends one inline command and returns its reply: a bulk string's content,
@@ -187,7 +187,7 @@ func (s *Server) ask(command string) (string, error) {
 		return "", err
 	}
 	r := bufio.NewReader(conn)
-	if s.pass != "" && command != "PING" {
+	if s.pass != "" {
 		if _, err := fmt.Fprintf(conn, "AUTH %s\r\n", s.pass); err != nil {
 			return "", err
 		}

@@ -55,6 +55,9 @@ func parse(raw string) (address, error) {
 		MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 2 * time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3 * time.Second,
 		ContextTimeoutEnabled: true, DisableIdentity: true,
+		// One pool for all: a second one for pipelines would find out by itself,
+		// later, that a master has changed.
+		PipelinePoolSize:         -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	o.Username = u.User.Username()

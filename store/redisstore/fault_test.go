@@ -613,6 +613,24 @@ func mustJournal(t *testing.T, ctx context.Context, s *Store) []chokepoint.Entry
 	}
 }
 
+// TestAStoreFollowsAFailOver has the replica take over, without the scripts
+// that the master had been sent.
+func TestAStoreFollowsAFailOver(t *testing.T) {
+	t.Parallel()
+	want := newWorld(t, apart(redistest.Start(t).URL())).see(false, false)
+	pair := redistest.Sentinel(t)
+	w := newWorld(t, apart(pair.URL()))
+	pair.FailOver()
+	for deadline := time.Now().Add(time.Minute); w.s.Ping(t.Context()) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(w.s.Ping(t.Context()))
+		}
+	}
+	if d := cmp.Diff(want, w.see(false, false), cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("the end differs (-want +got):\n%s", d)
+	}
+}
+
 func TestAFullRedisStillSettlesAndTrims(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -254,17 +254,20 @@ var settle = laneScript(`
 local now = number()
 local list, chats = {}, {}
 for i = 1, number() do
-  local s = { chat = take(), token = number(), tat = take(), kind = take() }
-  if s.kind == 'sent' then
-    s.story, s.body, s.touched = take(), take(), take()
-  elseif s.kind == 'retry' then
-    s.when, s.unknown, s.error, s.after = number(), number(), take(), take()
-  elseif s.kind == 'snooze' then
-    s.when, s.hold = number(), take() == '1'
-  elseif s.kind == 'dead' then
-    s.id, s.unknown, s.error, s.after = take(), number(), take(), take()
+  local chat, token, tat, kind = take(), number(), take(), take()
+  local s
+  if kind == 'sent' then
+    s = { chat = chat, token = token, tat = tat, kind = kind, story = take(), body = take(), touched = take() }
+  elseif kind == 'retry' then
+    s = { chat = chat, token = token, tat = tat, kind = kind, when = number(), unknown = number(), error = take(), after = take() }
+  elseif kind == 'snooze' then
+    s = { chat = chat, token = token, tat = tat, kind = kind, when = number(), hold = take() == '1' }
+  elseif kind == 'dead' then
+    s = { chat = chat, token = token, tat = tat, kind = kind, id = take(), unknown = number(), error = take(), after = take() }
+  else
+    s = { chat = chat, token = token, tat = tat, kind = kind }
   end
-  list[i], chats[i] = s, s.chat
+  list[i], chats[i] = s, chat
 end
 local opened, changed, out, good, ended = fetch(chats), {}, {}, {}, {}
 for i, s in ipairs(list) do

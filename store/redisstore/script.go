@@ -133,6 +133,8 @@ end
 -- some reads fields of a hash, as HMGET does.
 local function some(key, fields)
   local out = {}
+  if #fields == 0 then return out end
+  if #fields <= 4000 then return call('HMGET', key, unpack(fields)) end
   for i = 1, #fields, 4000 do
     local part = call('HMGET', key, unpack(fields, i, math.min(i + 3999, #fields)))
     for j = 1, #part do out[i + j - 1] = part[j] end

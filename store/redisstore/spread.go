@@ -15,9 +15,10 @@ import (
 //	ARGV    how many at most
 //	touches nothing; reads moves, spreads, spreads:progress, followers, targets,
 //	        gone, counters
-//	returns {} if there is nothing to spread, or what underway does, or {"page", alert, seq, story, number of the last move,
-//	        cursor, next cursor, 1 if nothing is behind this page, how many
-//	        targets, those, and chats that are to be pushed}
+//	returns {} if there is nothing to spread, or what underway does, or {"page",
+//	        alert, seq, story, number of the last move, cursor, next cursor, 1 if
+//	        nothing is behind this page, how many targets, those, and chats that
+//	        are to be pushed}
 var nextPage = coreScript(`
 local size, before = number(), underway()
 if before then return before end
@@ -274,7 +275,7 @@ return out
 //
 //	ARGV    now, number, chat, and what packLane returns, each dead letter with
 //	        its new ID in front
-//	touches all but held, tokens, snoozed's heads and parcels
+//	touches all but held, tokens and parcels
 //	returns {}
 var unpackLane = laneScript(`
 local now, id, chat = number(), take(), take()
