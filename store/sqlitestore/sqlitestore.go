@@ -157,6 +157,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
+// Reclaim frees every lease and every granted lane. A process that has just
+// opened the file may do so: the lock proves that no other lives, so what is
+// held was held by one that was killed. Tokens stay spent.
+func (s *Store) Reclaim(ctx context.Context) error {
+	return s.write(ctx, "free what a killed process held", func(tx *tx) error {
+		return errors.Join(tx.exec(`UPDATE leases SET expires = 0`), tx.exec(`UPDATE lanes SET due = 0 WHERE head IS NOT NULL`))
+	})
+}
+
 // Backup writes a copy of the store, whole and in itself consistent, to path,
 // and replaces what was there only when the copy is complete. The store can be
 // used meanwhile.
@@ -287,4 +296,10 @@ func all[T any](rows *sql.Rows, err error, scan func(*sql.Rows, *T) error) ([]T,
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// Copy writes a copy of the store at from to the path to, as Backup does, while
+// another process has it open or none does.
+func Copy(ctx context.Context, from, to string) error {
+	return (&Store{path: from}).Backup(ctx, to)
 }

@@ -133,3 +133,42 @@ func highest(text string) int {
 	}
 	return n
 }
+
+func TestAfterAKillWhatWasHeldIsFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	chat := chokepoint.ChatID{Platform: chokepoint.Telegram, ID: "1"}
+	if err := s.PutChat(ctx, chokepoint.Chat{ID: chat, Topics: []chokepoint.Topic{"t"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Publish(ctx, now, []chokepoint.Alert{{ID: "aaaaaaaa", Story: "aaaaaaaa", Topic: "t"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Spread(ctx, now, 10); err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.Grants(ctx, now, chat.Platform, "killed", time.Hour, 10)
+	if err != nil || len(held) != 1 {
+		t.Fatalf("%d grants, %v", len(held), err)
+	}
+	lease, err := s.Acquire(ctx, now, "platform:telegram", "killed", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if err := s.Reclaim(ctx); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Grants(ctx, now, chat.Platform, "new", time.Hour, 10)
+	if err != nil || len(again) != 1 || again[0].Token == held[0].Token {
+		t.Errorf("granted %+v, %v", again, err)
+	}
+	if l, err := s.Acquire(ctx, now, "platform:telegram", "new", time.Hour); err != nil || l.Token <= lease.Token {
+		t.Errorf("lease %+v, %v", l, err)
+	}
+}
