@@ -61,17 +61,19 @@ func parseInfo(text string) map[string]string {
 // cluster or not: refusals, each with its remedy, and warnings. What INFO does
 // not tell is not held against it.
 func judge(info map[string]string, cluster bool) (refusals []error, warnings []string) {
+	refuse := func(err error) { refusals = append(refusals, setupError{err}) }
 	if v, ok := info["redis_version"]; ok && older(v) {
-		refusals = append(refusals, fmt.Errorf("it is Redis %s, and %d.%d is needed: upgrade it", v, oldest[0], oldest[1]))
+		refuse(fmt.Errorf("it is Redis %s, and %d.%d is needed: upgrade it", v, oldest[0], oldest[1]))
 	}
 	if role := info["role"]; role == "slave" {
+		// Not for good: it may be about to be made master.
 		refusals = append(refusals, fmt.Errorf("it is a replica and takes no writes: give the address of its master, %s:%s, or use redis+sentinel://", info["master_host"], info["master_port"]))
 	}
 	if info["cluster_enabled"] == "1" && !cluster {
-		refusals = append(refusals, errors.New("it is part of a cluster: use redis+cluster:// for it"))
+		refuse(errors.New("it is part of a cluster: use redis+cluster:// for it"))
 	}
 	if p, ok := info["maxmemory_policy"]; ok && p != "noeviction" {
-		refusals = append(refusals, fmt.Errorf("its maxmemory-policy is %s, under which it deletes what is still owed: set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)", p))
+		refuse(fmt.Errorf("its maxmemory-policy is %s, under which it deletes what is still owed: set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)", p))
 	}
 	if info["aof_enabled"] == "0" {
 		warnings = append(warnings, "appendonly is off: what was written since its last snapshot is gone when it restarts; set appendonly yes and appendfsync everysec or always")
@@ -97,6 +99,7 @@ func older(version string) bool {
 // explain adds to an error what a person can do about it.
 func (s *Store) explain(err error) error {
 	var remedy string
+	setup := false
 	var dial *net.OpError
 	switch {
 	case err == nil:
@@ -108,11 +111,14 @@ func (s *Store) explain(err error) error {
 	case errors.As(err, &dial) && dial.Op == "dial":
 		remedy = s.where + " can not be reached: check the host, the port and the network between"
 	case redis.HasErrorPrefix(err, "WRONGPASS"):
+		setup = true
 		remedy = s.where + " does not take this user and password: check them"
 	case redis.HasErrorPrefix(err, "NOAUTH"):
+		setup = true
 		remedy = s.where + " asks for a password: put it into the URL (redis://user:password@host:port)"
 	case redis.HasErrorPrefix(err, "NOPERM"):
-		remedy = "this user of " + s.where + " lacks a right: it needs +@all on the store's keys, or at least +@read +@write +@scripting +info +ping"
+		setup = true
+		remedy = "this user of " + s.where + " lacks a right: it needs +@read +@write +@scripting +@transaction +@connection +info, on a cluster +cluster, and the store's keys (~cp:* or as the prefix is)"
 	case redis.HasErrorPrefix(err, "OOM"):
 		remedy = s.where + " is out of memory and refuses writes: raise maxmemory, or shorten how long things are kept; nothing that was acknowledged is lost"
 	case redis.HasErrorPrefix(err, "READONLY"):
@@ -124,13 +130,18 @@ func (s *Store) explain(err error) error {
 	case redis.HasErrorPrefix(err, "CLUSTERDOWN"):
 		remedy = "the cluster of " + s.where + " does not serve all slots: bring its masters back"
 	case redis.HasErrorPrefix(err, "This instance has cluster support disabled"):
+		setup = true
 		remedy = s.where + " is no cluster: use redis:// for it"
 	case timedOut(err):
 		remedy = s.where + " does not answer in time: it may be overloaded, frozen or cut off"
 	default:
 		return err
 	}
-	return fmt.Errorf("%s: %w", remedy, err)
+	err = fmt.Errorf("%s: %w", remedy, err)
+	if setup {
+		return setupError{err}
+	}
+	return err
 }
 
 func timedOut(err error) bool {

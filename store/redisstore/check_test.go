@@ -16,8 +16,9 @@ import (
 	"github.com/chokepoint-bot/chokepoint/internal/redistest"
 )
 
-// refuses opens a store that can not be opened, and returns why.
-func refuses(t *testing.T, url string) string {
+// refuses opens a store that can not be opened, for good or until something
+// changes by itself, and returns why.
+func refuses(t *testing.T, url string, forGood bool) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -28,6 +29,9 @@ func refuses(t *testing.T, url string) string {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Fatalf("the password is in the error: %v", err)
+	}
+	if errors.Is(err, ErrSetup) != forGood {
+		t.Errorf("%v: is it ErrSetup: %t, want %t", err, !forGood, forGood)
 	}
 	return err.Error()
 }
@@ -47,13 +51,13 @@ func TestOpenSaysWhyNotAndWhatToDo(t *testing.T) {
 		t.Parallel()
 		s := redistest.Start(t)
 		s.Stop()
-		has(t, refuses(t, "redis://u:hunter2@"+s.Addr()), s.Addr(), "nothing listens", "start redis-server")
+		has(t, refuses(t, "redis://u:hunter2@"+s.Addr(), false), s.Addr(), "nothing listens", "start redis-server")
 	})
 	t.Run("the password is wrong, or missing", func(t *testing.T) {
 		t.Parallel()
 		s := redistest.Start(t, redistest.Password("s3cret"))
-		has(t, refuses(t, "redis://:hunter2@"+s.Addr()), s.Addr(), "does not take this user and password")
-		has(t, refuses(t, "redis://"+s.Addr()), s.Addr(), "asks for a password")
+		has(t, refuses(t, "redis://:hunter2@"+s.Addr(), true), s.Addr(), "does not take this user and password")
+		has(t, refuses(t, "redis://"+s.Addr(), true), s.Addr(), "asks for a password")
 		if err := open(t, s.URL()).Ping(t.Context()); err != nil {
 			t.Errorf("with the right one: %v", err)
 		}
@@ -61,31 +65,38 @@ func TestOpenSaysWhyNotAndWhatToDo(t *testing.T) {
 	t.Run("it would delete what is owed", func(t *testing.T) {
 		t.Parallel()
 		s := redistest.Start(t, redistest.Config("maxmemory-policy", "allkeys-lru"))
-		has(t, refuses(t, s.URL()), "maxmemory-policy is allkeys-lru", "noeviction")
+		has(t, refuses(t, s.URL(), true), "maxmemory-policy is allkeys-lru", "noeviction")
 	})
 	t.Run("it is a replica", func(t *testing.T) {
 		t.Parallel()
 		master := redistest.Start(t)
 		host, port, _ := net.SplitHostPort(master.Addr())
 		s := redistest.Start(t, redistest.Config("replicaof", host, port))
-		has(t, refuses(t, s.URL()), "it is a replica", master.Addr())
+		has(t, refuses(t, s.URL(), false), "it is a replica", master.Addr())
 	})
 	t.Run("it is no cluster, or part of one", func(t *testing.T) {
 		t.Parallel()
 		s := redistest.Start(t)
-		has(t, refuses(t, "redis+cluster://"+s.Addr()), "no cluster", "redis://")
+		has(t, refuses(t, "redis+cluster://"+s.Addr(), true), "no cluster", "redis://")
 		node := redistest.Start(t, redistest.Config("cluster-enabled", "yes"))
-		has(t, refuses(t, node.URL()), "part of a cluster", "redis+cluster://")
+		has(t, refuses(t, node.URL(), true), "part of a cluster", "redis+cluster://")
 	})
 	t.Run("the user may not run scripts", func(t *testing.T) {
 		t.Parallel()
-		server := redistest.Start(t, redistest.Config("user", "weak", "on", ">hunter2", "~*", "+@all", "-@scripting"))
+		server := redistest.Start(t, redistest.Config("user", "weak", "on", ">hunter2", "~*", "+@all", "-@scripting"),
+			redistest.Config("user", "enough", "on", ">hunter2", "~cp:*", "+@read", "+@write", "+@scripting", "+@transaction", "+@connection", "+info"))
 		s := open(t, "redis://weak:hunter2@"+server.Addr())
 		_, err := s.Acquire(t.Context(), begin, "w", "me", time.Minute)
 		if err == nil {
 			t.Fatal("a lease was acquired without a script")
 		}
 		has(t, err.Error(), "lacks a right", "+@scripting")
+		// One who has what the error asks for can do everything.
+		w := newWorld(t, "redis://enough:hunter2@"+server.Addr())
+		w.see(false, false)
+		if err := w.s.Ping(t.Context()); err != nil {
+			t.Errorf("ping: %v", err)
+		}
 	})
 }
 

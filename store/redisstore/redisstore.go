@@ -87,6 +87,16 @@ var (
 	_ store.Waker = (*Store)(nil)
 )
 
+// ErrSetup is what an error of Open is (by errors.Is) that waiting does not
+// mend: the URL or the server's configuration has to be changed first.
+var ErrSetup = errors.New("the url or the server's configuration has to be changed")
+
+// setupError is an error that is ErrSetup.
+type setupError struct{ error }
+
+func (setupError) Is(target error) bool { return target == ErrSetup }
+func (e setupError) Unwrap() error      { return e.error }
+
 var errClosed = errors.New("the store is closed")
 
 // Open connects to Redis and checks that it keeps what it is given. url is one
@@ -98,11 +108,12 @@ var errClosed = errors.New("the store is closed")
 //	redis+cluster://host:port,host:port             ?tls=true
 //
 // each optionally with ?prefix=, before every key, "cp" if it is not given. An
-// error says what to do about it, and never holds the password.
+// error says what to do about it, and never holds the password; it is ErrSetup
+// if trying again is of no use until that is done.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
 	a, err := parse(url)
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: the store's url: %w", err)
+		return nil, fmt.Errorf("redisstore: the store's url: %w", setupError{err})
 	}
 	// The library has one logger for the whole process, and by default it
 	// prints. What matters to us comes back as an error.
