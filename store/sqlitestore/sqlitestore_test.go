@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 	"github.com/chokepoint-bot/chokepoint/store"
 	"github.com/chokepoint-bot/chokepoint/store/storetest"
 )
