@@ -165,7 +165,7 @@ func (r *Runner) RunOnce(ctx context.Context) error {
 		g.Go(func() error {
 			v := &visitor{spec: spec, health: health[spec.Source.Name()], mine: true}
 			defer r.release(v.lease)
-			return r.visit(visits, v, r.now())
+			return r.visit(visits, v)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -243,7 +243,7 @@ func (r *Runner) ask(ctx context.Context) {
 			v := heap.Pop(&q).(*visitor)
 			free--
 			go func() {
-				if err := r.visit(ctx, v, v.due); err != nil && ctx.Err() == nil {
+				if err := r.visit(ctx, v); err != nil && ctx.Err() == nil {
 					r.log.Warn("a source could not be asked, or its answer not be kept", "source", v.spec.Source.Name(), "err", err)
 				}
 				r.turn(v)
@@ -288,7 +288,7 @@ func (r *Runner) turn(v *visitor) {
 
 // visit asks a source and records what it says, and sets when it is due again.
 // Another replica's turn is no error.
-func (r *Runner) visit(ctx context.Context, v *visitor, due time.Time) (err error) {
+func (r *Runner) visit(ctx context.Context, v *visitor) (err error) {
 	name, now := v.spec.Source.Name(), r.now()
 	v.due = nextDue(now, v.spec, 0)
 	if v.spec.OnlyWhen != nil && !v.health.Tried.IsZero() && !v.spec.OnlyWhen(now) {
@@ -305,7 +305,12 @@ func (r *Runner) visit(ctx context.Context, v *visitor, due time.Time) (err erro
 	}
 	lease, err := r.cfg.Store.Acquire(ctx, now, "source:"+name, r.cfg.Holder, timeout+leaseMargin)
 	if errors.Is(err, chokepoint.ErrLeaseHeld) {
+		// Another replica has it, or a process that died: then the lease runs
+		// out soon.
 		v.mine = false
+		if again := now.Add(timeout + leaseMargin + jitter(name, now, startSpread)); again.Before(v.due) {
+			v.due = again
+		}
 		return nil
 	}
 	if err != nil {
@@ -316,8 +321,11 @@ func (r *Runner) visit(ctx context.Context, v *visitor, due time.Time) (err erro
 		if v.health, err = r.healthOf(ctx, name, now); err != nil {
 			return err
 		}
-		if tried := v.health.Tried; !tried.Before(due) && !tried.After(now) {
-			return nil // another replica was quicker, and gave the lease back
+		if at := firstDue(now, v.health, v.spec); at.After(now.Add(startSpread)) {
+			v.due = at // another replica has asked it
+			r.release(lease)
+			v.lease = chokepoint.Lease{}
+			return nil
 		}
 	}
 	cursor, err := r.cfg.Store.Cursor(ctx, name)

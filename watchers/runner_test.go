@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // paper is a source that tells what was put into it since the last visit.
 type paper struct {
@@ -475,6 +474,41 @@ func TestTwoReplicasShareTheWorkAndOneTakesOver(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		stopB()
 		want(t, "alerts", headlines(m.heard()), "between", "after")
+	})
+}
+
+func TestWhatADeadProcessHeldIsAskedSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, p := newMemory(), &paper{name: "gazette", items: []string{"old"}}
+		if _, err := m.Acquire(t.Context(), time.Now(), "source:gazette", "the dead", 90*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		_, stop := start(t, RunnerConfig{Store: m, Sources: []SourceSpec{{Source: p, Schedule: mustSchedule(t, "0 7,15 * * *", "UTC")}}})
+		time.Sleep(2 * time.Minute)
+		if n := len(p.asked()); n != 1 {
+			t.Errorf("asked %d times in two minutes", n)
+		}
+		time.Sleep(time.Hour)
+		stop()
+		if n := len(p.asked()); n != 1 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+	})
+}
+
+func TestReplicasAskASeldomSourceOnceEachTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, p := newMemory(), &paper{name: "gazette"}
+		spec := SourceSpec{Source: p, Schedule: mustSchedule(t, "0 * * * *", "UTC"), Jitter: time.Minute}
+		for _, holder := range []string{"a", "b", "c"} {
+			start(t, RunnerConfig{Store: m, Holder: holder, Sources: []SourceSpec{spec}})
+		}
+		time.Sleep(10*time.Hour + 2*time.Minute)
+		if n := len(p.asked()); n != 11 {
+			t.Errorf("asked %d times in ten hours", n)
+		}
 	})
 }
 

@@ -133,12 +133,6 @@ func (s *Server) SetNow(now func() time.Time) {
 	s.now = now
 }
 
-func (s *Server) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now()
-}
-
 // URL is where host is found, without a slash at its end.
 func (s *Server) URL(host string) string { return s.base + "/" + host }
 

@@ -108,8 +108,15 @@ func (e exchange) lastDay(now time.Time) (day string, end time.Time) {
 	}
 }
 
-// Open says whether any of symbols trades at now, in the regular session of
-// its exchange, or did a short while ago.
+// forBars is how long the day's bars are asked for once the day is over.
+const forBars = time.Hour
+
+// Open says whether there is anything to ask about symbols at now: whether one
+// of them trades, in the regular session of its exchange, or did until
+// recently, so that the day's bars are due.
 func Open(now time.Time, symbols ...chokepoint.Symbol) bool {
-	return slices.ContainsFunc(symbols, func(s chokepoint.Symbol) bool { return exchangeOf(s).asks(now) })
+	return slices.ContainsFunc(symbols, func(s chokepoint.Symbol) bool {
+		e := exchangeOf(s)
+		return e.asks(now) || e.asks(now.Add(-forBars))
+	})
 }

@@ -350,8 +350,8 @@ func TestOnlyOpenExchangesAreAsked(t *testing.T) {
 	}
 	saturday := time.Date(2026, 11, 28, 16, 0, 0, 0, time.UTC)
 	cfg.Symbols = []chokepoint.Symbol{"AAOI"}
-	if Open(saturday, "AAOI", "SIVE.ST", "5802.T") {
-		t.Error("an exchange is open on a Saturday")
+	if Open(saturday, "AAOI", "SIVE.ST", "5802.T") || Open(time.Date(2026, 11, 24, 22, 16, 0, 0, time.UTC), "AAOI") {
+		t.Error("there is something to ask on a Saturday, or at night")
 	}
 }
 
@@ -379,8 +379,11 @@ func TestExchangesKeepTheirHours(t *testing.T) {
 		{"5802.T", "2026-11-23 15:00", false}, {"5802.T", "2026-11-24 00:00", true}, {"5802.T", "2026-11-24 06:30", true},
 		{"AAOI", "2026-11-28 16:00", false}, {"5802.T", "2026-11-27 23:59", false},
 	} {
-		if got := Open(utc(tc.at), tc.symbol); got != tc.open {
+		if got := exchangeOf(tc.symbol).asks(utc(tc.at)); got != tc.open {
 			t.Errorf("%s at %s: open: %v", tc.symbol, tc.at, got)
+		}
+		if tc.open && (!Open(utc(tc.at), tc.symbol) || !Open(utc(tc.at).Add(forBars), tc.symbol)) {
+			t.Errorf("%s at %s and in an hour: nothing is to be asked", tc.symbol, tc.at)
 		}
 	}
 	for at, want := range map[string]string{"2026-11-24 21:16": "2026-11-24", "2026-11-24 21:00": "2026-11-23", "2026-11-23 12:00": "2026-11-20", "2026-11-27 12:00": "2026-11-25"} {

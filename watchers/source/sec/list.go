@@ -24,7 +24,7 @@ var accession = regexp.MustCompile(`^\d{10}-\d{2}-\d{6}$`)
 // nil rows if it has not changed. Where the JSON list is broken or out of
 // reach, the older Atom feed of the same filings is asked.
 func (v *visit) list(f filer, m memory) (company string, rows []row, sha string, err error) {
-	page, err := v.get(v.cfg.BaseURL+"/submissions/CIK"+f.cik+".json", fetch.Validators{SHA256: m.SHA256})
+	page, err := v.get(v.cfg.DataURL+"/submissions/CIK"+f.cik+".json", fetch.Validators{SHA256: m.SHA256})
 	if err == nil && page.Unchanged {
 		return "", nil, m.SHA256, nil
 	}

@@ -30,7 +30,7 @@ type Config struct {
 	Name       string
 	CIKs       map[chokepoint.Symbol]string // of filers, by ticker; with or without leading zeros
 	Forms      []string                     // such as "8-K"; a star at the end stands for the rest; amendments come with their form; none for DefaultForms
-	BaseURL    string                       // of data.sec.gov; "" for the real one
+	DataURL    string                       // of data.sec.gov; "" for the real one
 	ArchiveURL string                       // of www.sec.gov; "" for the real one
 	Fetch      Fetcher
 }
@@ -54,7 +54,7 @@ type filer struct {
 
 // New makes the source. An error names a CIK that is none.
 func New(cfg Config) (*Source, error) {
-	cfg.BaseURL = strings.TrimSuffix(cmp.Or(cfg.BaseURL, "https://data.sec.gov"), "/")
+	cfg.DataURL = strings.TrimSuffix(cmp.Or(cfg.DataURL, "https://data.sec.gov"), "/")
 	cfg.ArchiveURL = strings.TrimSuffix(cmp.Or(cfg.ArchiveURL, public), "/")
 	if len(cfg.Forms) == 0 {
 		cfg.Forms = DefaultForms

@@ -47,7 +47,7 @@ func filing(n int, form string, items ...string) upstreamtest.Filing {
 func config(t *testing.T, up *upstreamtest.Server) Config {
 	c := fetch.New(fetch.Config{AllowPrivate: true, Contact: "you@example.org", Timeout: 5 * time.Second})
 	t.Cleanup(c.Close)
-	return Config{Name: "sec", CIKs: map[chokepoint.Symbol]string{"AAOI": aaoi, "LITE": "1633978"}, BaseURL: up.SEC().DataURL(), ArchiveURL: up.SEC().ArchiveURL(), Fetch: c}
+	return Config{Name: "sec", CIKs: map[chokepoint.Symbol]string{"AAOI": aaoi, "LITE": "1633978"}, DataURL: up.SEC().DataURL(), ArchiveURL: up.SEC().ArchiveURL(), Fetch: c}
 }
 
 func source(t *testing.T, cfg Config) *Source {
