@@ -88,7 +88,7 @@ var million = func() chokepoint.Decimal { d, _ := chokepoint.ParseDecimal("10000
 
 // agreement is the deal that the page tells of, or nil.
 func (r *Reader) agreement(p *page, out Reading, where map[chokepoint.Symbol][]lexicon.Mention) *Agreement {
-	if p.headed("column") || p.has("dealnot") && !p.has("cancel") {
+	if p.headed("column") || (p.has("dealnot") || p.has("offering")) && !p.has("cancel") {
 		return nil
 	}
 	big := false
