@@ -145,23 +145,22 @@ func (a *Adapter) keep(ctx context.Context, doing string, f func() error) error 
 			return nil
 		}
 		var refused *failure
-		pause := wait
+		again := wait
 		if errors.As(err, &refused) && refused.said != "" {
 			switch class(refused) {
 			case bot.Unauthorized:
 				return fmt.Errorf("telegram: %s: %w: %w", doing, bot.ErrStopped, err)
 			case bot.RateLimited:
-				pause = max(wait, refused.wait)
+				again = max(wait, refused.wait)
 			}
 			if refused.code == http.StatusConflict {
-				pause = conflictWait
 				a.cfg.Log.Error("someone else receives with this token: another process polls, or a webhook is set", "err", err)
-				a.pause(ctx, pause)
+				a.pause(ctx, conflictWait)
 				continue
 			}
 		}
-		a.cfg.Log.Warn("telegram does not answer as it should", "doing", doing, "again_in", pause, "err", err)
-		a.pause(ctx, pause)
+		a.cfg.Log.Warn("receiving is held up", "by", doing, "again_in", again, "err", err)
+		a.pause(ctx, again)
 	}
 }
 

@@ -89,7 +89,9 @@ const stale = 5 * time.Minute
 // inbound is what a person asks of us in u; ok is false if nobody asks
 // anything. Admin is left out.
 func (u update) inbound(me user, now time.Time) (in bot.Inbound, ok bool) {
-	m, from, text := u.Message, user{}, ""
+	m := u.Message
+	var from user
+	var text string
 	var tied int64 // what an answer is tied to
 	switch {
 	case u.Press != nil:

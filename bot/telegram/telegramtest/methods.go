@@ -3,6 +3,7 @@ package telegramtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +34,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, &refusal{code: 404, text: "Not Found"})
 		return
 	}
-	if err := r.ParseMultipartForm(64 << 20); err != nil && err != http.ErrNotMultipart {
+	if err := r.ParseMultipartForm(64 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		refuse(w, bad("%v", err))
 		return
 	}
