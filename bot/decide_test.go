@@ -3,6 +3,7 @@ package bot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,22 +26,64 @@ func TestGateHoldsBackWhatAChatDoesNotWantNow(t *testing.T) {
 		alert chokepoint.Alert
 		want  decision
 	}{
-		"wanted":                           {noon, chokepoint.Chat{}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
-		"muted":                            {noon, chokepoint.Chat{Muted: at(15, 0)}, chokepoint.Alert{Severity: chokepoint.Urgent}, decision{wait, at(15, 0), "muted"}},
-		"muted until now":                  {noon, chokepoint.Chat{Muted: noon}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
-		"a muted story":                    {noon, chokepoint.Chat{MutedStories: map[chokepoint.StoryID]time.Time{"s": at(13, 0)}}, chokepoint.Alert{Story: "s"}, decision{drop, time.Time{}, "muted-story"}},
-		"too slight":                       {noon, chokepoint.Chat{MinSeverity: chokepoint.Notice}, chokepoint.Alert{}, decision{drop, time.Time{}, "slight"}},
-		"past its time":                    {noon, chokepoint.Chat{}, chokepoint.Alert{Expires: at(11, 0)}, decision{drop, time.Time{}, "expired"}},
-		"quiet before midnight":            {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{wait, at(12, 0), "quiet"}}, // 23:30
-		"quiet after midnight":             {at(11, 59), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{wait, at(12, 0), "quiet"}},
-		"quiet hours end on the minute":    {noon, chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
-		"urgent breaks the quiet":          {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{Severity: chokepoint.Urgent}, decision{deliver, time.Time{}, "wanted"}},
-		"equal ends are no quiet":          {noon, chokepoint.Chat{Quiet: chokepoint.QuietHours{From: 60, To: 60}}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
-		"a drill passes mute and quiet":    {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny, Muted: at(15, 0), MinSeverity: chokepoint.Urgent}, chokepoint.Alert{Drill: true, Kind: chokepoint.AlertTest}, decision{deliver, time.Time{}, "drill"}},
+		"wanted":                        {noon, chokepoint.Chat{}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
+		"muted":                         {noon, chokepoint.Chat{Muted: at(15, 0)}, chokepoint.Alert{Severity: chokepoint.Urgent}, decision{wait, at(15, 0), "muted"}},
+		"muted until now":               {noon, chokepoint.Chat{Muted: noon}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
+		"a muted story":                 {noon, chokepoint.Chat{MutedStories: map[chokepoint.StoryID]time.Time{"s": at(13, 0)}}, chokepoint.Alert{Story: "s"}, decision{drop, time.Time{}, "muted-story"}},
+		"too slight":                    {noon, chokepoint.Chat{MinSeverity: chokepoint.Notice}, chokepoint.Alert{}, decision{drop, time.Time{}, "slight"}},
+		"past its time":                 {noon, chokepoint.Chat{}, chokepoint.Alert{Expires: at(11, 0)}, decision{drop, time.Time{}, "expired"}},
+		"quiet before midnight":         {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{wait, at(12, 0), "quiet"}}, // 23:30
+		"quiet after midnight":          {at(11, 59), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{wait, at(12, 0), "quiet"}},
+		"quiet hours end on the minute": {noon, chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
+		"urgent breaks the quiet":       {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny}, chokepoint.Alert{Severity: chokepoint.Urgent}, decision{deliver, time.Time{}, "wanted"}},
+		"equal ends are no quiet":       {noon, chokepoint.Chat{Quiet: chokepoint.QuietHours{From: 60, To: 60}}, chokepoint.Alert{}, decision{deliver, time.Time{}, "wanted"}},
+		"a drill passes everything": {at(4, 30), chokepoint.Chat{Quiet: quiet, Zone: ny, Muted: at(15, 0), MinSeverity: chokepoint.Urgent, MutedStories: map[chokepoint.StoryID]time.Time{"s": at(23, 0)}},
+			chokepoint.Alert{Drill: true, Story: "s", Expires: at(3, 0)}, decision{deliver, time.Time{}, "drill"}},
 		"an unknown zone is taken for UTC": {at(23, 0), chokepoint.Chat{Quiet: quiet, Zone: "Mars"}, chokepoint.Alert{}, decision{wait, time.Date(2026, 11, 25, 7, 0, 0, 0, time.UTC), "quiet"}},
 	} {
 		if got := gate(c.now, c.chat, &c.alert); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestQuietHoursFollowTheClocksOnTheWall(t *testing.T) {
+	t.Parallel()
+	ny, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 2026-03-08: 02:00 EST is 03:00 EDT. 2026-11-01: 02:00 EDT is 01:00 EST.
+	spring := func(h, m int) time.Time { return time.Date(2026, 3, 8, h, m, 0, 0, time.UTC) }  // 7:00 UTC is the change
+	autumn := func(h, m int) time.Time { return time.Date(2026, 11, 1, h, m, 0, 0, time.UTC) } // 6:00 UTC is the change
+	hours := func(from, to string) chokepoint.QuietHours {
+		at := func(s string) int {
+			c, err := time.Parse("15:04", s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Hour()*60 + c.Minute()
+		}
+		return chokepoint.QuietHours{From: at(from), To: at(to)}
+	}
+	for name, c := range map[string]struct {
+		now  time.Time
+		q    chokepoint.QuietHours
+		want time.Time
+	}{
+		"the night in which an hour is skipped":                     {spring(5, 0), hours("22:00", "07:00"), spring(11, 0)},
+		"an end that is skipped is reached with the jump":           {spring(6, 59), hours("22:00", "02:30"), spring(7, 0)},
+		"the night in which an hour is repeated":                    {autumn(4, 0), hours("22:00", "07:00"), autumn(12, 0)},
+		"an end that is repeated is reached the first time":         {autumn(5, 10), hours("22:00", "01:30"), autumn(5, 30)},
+		"and holds again from the change to the second":             {autumn(6, 10), hours("22:00", "01:30"), autumn(6, 30)},
+		"an end at the change is reached when it is shown":          {autumn(5, 10), hours("22:00", "02:00"), autumn(7, 0)},
+		"seconds do not count":                                      {spring(5, 0).Add(59 * time.Second), hours("00:00", "00:01"), spring(5, 1)},
+		"after the end":                                             {spring(5, 1), hours("00:00", "00:01"), time.Time{}},
+		"before the start":                                          {spring(4, 59), hours("00:00", "00:01"), time.Time{}},
+		"from 00:00 to 23:59 there is one minute a day that is not": {spring(4, 58), hours("00:00", "23:59"), spring(4, 59)},
+	} {
+		if got := quietUntil(c.now, c.q, ny.String()); !got.Equal(c.want) {
+			t.Errorf("%s: at %s until %s, want %s", name, c.now.In(ny), got.In(ny), c.want.In(ny))
 		}
 	}
 }
@@ -100,7 +143,7 @@ func TestSettleGivesEachAnswerItsMeaning(t *testing.T) {
 		"and not twice":                     {with(func(d *chokepoint.Delivery) { d.Unknown = 1 }), chokepoint.Urgent, telegram, fail(Unknown), chokepoint.Dropped, func(o chokepoint.Outcome) bool { return o.Unknown }},
 		"and not at all for what is slight": {fresh, chokepoint.Info, telegram, fail(Unknown), chokepoint.Dropped, nil},
 		"our own fault is tried again":      {fresh, 0, discord, fmt.Errorf("%w: x", errPanic), chokepoint.Retry, nil},
-		"and given up the third time":       {with(func(d *chokepoint.Delivery) { d.Attempts = 2 }), 0, discord, fmt.Errorf("%w: x", errPanic), chokepoint.Dead, nil},
+		"and given up the third time":       {with(func(d *chokepoint.Delivery) { d.Attempts, d.LastErr = 7, "broke 2 of 3: panic: x" }), 0, discord, fmt.Errorf("%w: x", errPanic), chokepoint.Dead, nil},
 	} {
 		g := chokepoint.Grant{Delivery: c.d, Alert: &chokepoint.Alert{Severity: c.sev}, Pace: chokepoint.Pace{TAT: noon}}
 		got := settle(noon, g, c.limits, &chokepoint.Posting{Message: "m"}, chokepoint.Pace{TAT: noon.Add(time.Second)}, c.err)
@@ -190,6 +233,40 @@ func TestSplittingLosesNothingAndCutsNoCharacter(t *testing.T) {
 			t.Fatal("title, footer or buttons were lost")
 		}
 	})
+}
+
+func TestTextIsCutBetweenCharactersAsPeopleSeeThem(t *testing.T) {
+	t.Parallel()
+	for _, characters := range [][]string{
+		{"a", "b", " ", "c"},
+		{"长", "期", "协", "议", "。"},
+		{"🇸🇪", "🇹🇼", "🇺🇸", "x", "🇯🇵"},
+		{"👩‍🔬", "👍🏽", "❤️", "👨‍👩‍👧‍👦", "🏴\U000e0067\U000e0062\U000e007f"},
+		{"e\u0301", "n\u0303\u0323", "は\u3099", "กี", "नि", "ক্"},
+		{"한", "국", "\u1112\u1161\u11ab", "\uac00\u11a8"},
+		{"\r\n", "x", "\n"},
+		nil,
+	} {
+		text, want := "", []int{0}
+		for _, c := range characters {
+			text += c
+			want = append(want, len(text))
+		}
+		if got := borders(text); !slices.Equal(got, want) {
+			t.Errorf("%q is cut at %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestAPictureThatAPlatformCannotCarryIsLeftOut(t *testing.T) {
+	t.Parallel()
+	m := Message{Title: "AAOI", Image: make([]byte, 10), Alt: "a chart"}
+	for limit, stays := range map[int]bool{0: false, 9: false, 10: true} {
+		got := split(m, Limits{Image: limit})
+		if len(got) != 1 || (got[0].Image != nil) != stays || (got[0].Alt != "") != stays || got[0].Title != "AAOI" {
+			t.Errorf("with %d bytes allowed: %+v", limit, got)
+		}
+	}
 }
 
 func TestAnEventIsAnsweredOnceAndAFloodIsToldOnce(t *testing.T) {

@@ -28,7 +28,7 @@ type decision struct {
 // an alert and one past its time are not wanted at all. A drill always passes.
 func gate(now time.Time, c chokepoint.Chat, a *chokepoint.Alert) decision {
 	switch {
-	case a.Drill && a.Kind == chokepoint.AlertTest:
+	case a.Drill:
 		return decision{deliver, time.Time{}, "drill"}
 	case !a.Expires.IsZero() && now.After(a.Expires):
 		return decision{drop, time.Time{}, "expired"}
@@ -48,30 +48,25 @@ func gate(now time.Time, c chokepoint.Chat, a *chokepoint.Alert) decision {
 }
 
 // quietUntil is when the quiet hours that hold now will end, zero if now is in
-// none. The ends are wall-clock times of the zone, so a span over a change of
+// none. The ends are what clocks show in the zone, so a span over a change of
 // the clocks is an hour shorter or longer, as it is for the people there.
 func quietUntil(now time.Time, q chokepoint.QuietHours, zone string) time.Time {
-	if q.From == q.To {
-		return time.Time{}
-	}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		loc = time.UTC
 	}
 	local := now.In(loc)
 	minute := local.Hour()*60 + local.Minute()
-	day := 0
-	switch {
-	case q.From < q.To && minute >= q.From && minute < q.To:
-	case q.From > q.To && minute >= q.From:
-		day = 1
-	case q.From > q.To && minute < q.To:
-	default:
+	from, to := q.From <= minute, minute < q.To
+	if q.From <= q.To && !(from && to) || q.From > q.To && !(from || to) {
 		return time.Time{}
 	}
-	end := time.Date(local.Year(), local.Month(), local.Day()+day, q.To/60, q.To%60, 0, 0, loc)
-	if !end.After(now) { // the end falls into an hour that the clocks repeat or skip
-		end = now.Add(time.Minute)
+	end := now.Truncate(time.Minute).Add(time.Duration((q.To-minute+24*60)%(24*60)) * time.Minute)
+	// If the clocks change before that, they show something else then.
+	if _, change := local.ZoneBounds(); !change.IsZero() && !change.After(end) {
+		if end = quietUntil(change, q, zone); end.IsZero() {
+			end = change
+		}
 	}
 	return end.UTC()
 }

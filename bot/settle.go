@@ -3,6 +3,7 @@ package bot
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -40,6 +41,13 @@ func formOf(d chokepoint.Delivery) form {
 		return asPlain
 	}
 	return inFull
+}
+
+// panics is how often in a row a delivery has broken our own code.
+func panics(d chokepoint.Delivery) int {
+	n := 0
+	_, _ = fmt.Sscanf(d.LastErr, "broke %d of", &n) // 0 unless the last attempt did
+	return n
 }
 
 // settle turns what became of a send into an outcome. It is pure. posting is
@@ -86,8 +94,12 @@ func settle(now time.Time, g chokepoint.Grant, l Limits, posting *chokepoint.Pos
 		}
 		return chokepoint.Outcome{Kind: chokepoint.Dropped, Reason: reason, Pace: pace, Unknown: true}
 	default:
-		if errors.Is(e.Err, errPanic) && d.Attempts+1 >= mostPanics {
-			return chokepoint.Outcome{Kind: chokepoint.Dead, Reason: reason, Pace: pace}
+		if errors.Is(e.Err, errPanic) {
+			n := panics(d) + 1
+			reason = fmt.Sprintf("broke %d of %d: %v", n, mostPanics, e.Err)
+			if n >= mostPanics {
+				return chokepoint.Outcome{Kind: chokepoint.Dead, Reason: reason, Pace: pace}
+			}
 		}
 		return retry(reason, pauseAfter(d))
 	}

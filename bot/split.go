@@ -2,16 +2,18 @@ package bot
 
 import (
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
+	"unicode"
 )
 
 // split cuts m into messages that l can carry: between lines where it can,
 // between words where a line is too long, and never inside a character. The
 // title stays with the first part; footer, picture and buttons with the last.
-// The texts of the parts' lines, joined, are those of m.
+// The texts of the parts' lines, joined, are those of m. A picture that l cannot
+// carry is left out.
 func split(m Message, l Limits) []Message {
+	if len(m.Image) > l.Image {
+		m.Image, m.Alt = nil, ""
+	}
 	fits := func(m Message) bool { return l.Measure == nil || l.Text <= 0 || l.Measure(m) <= l.Text }
 	if fits(m) {
 		return []Message{m}
@@ -116,25 +118,55 @@ func splitLine(l Line, fits func(Line) bool) (head, tail Line, ok bool) {
 }
 
 // borders are the byte offsets at which text may be cut, from 0 to its length:
-// between characters as people see them, combining marks and joined emoji kept
-// together as far as normalisation borders and joiners tell.
+// between characters as people see them.
 func borders(text string) []int {
 	cuts := []int{0}
-	for i := 0; i < len(text); {
-		n := norm.NFC.NextBoundaryInString(text[i:], true)
-		if n <= 0 {
-			_, n = utf8.DecodeRuneInString(text[i:])
+	var before rune
+	flags := 0 // regional indicators in a row up to before: two make a flag
+	for i, r := range text {
+		if i > 0 && !joined(before, r, flags) {
+			cuts = append(cuts, i)
 		}
-		i += n
-		r, _ := utf8.DecodeRuneInString(text[i:])
-		before, _ := utf8.DecodeLastRuneInString(text[:i])
-		if i < len(text) && (r == 0x200d || before == 0x200d || r >= 0xfe00 && r <= 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff) {
-			continue // inside an emoji of several runes
+		if flags++; !flagLetter(r) {
+			flags = 0
 		}
-		cuts = append(cuts, i)
+		before = r
+	}
+	if len(text) > 0 {
+		cuts = append(cuts, len(text))
 	}
 	return cuts
 }
+
+// joined says whether r belongs to the character that before is of: the rules
+// of Unicode UAX #29 on grapheme clusters, those that text of our languages and
+// emoji need.
+func joined(before, r rune, flags int) bool {
+	const joiner = 0x200d
+	switch {
+	case before == '\r' && r == '\n',
+		before == joiner, r == joiner, r == 0x200c,
+		unicode.Is(unicode.M, r),      // combining marks, variation selectors
+		r >= 0x1f3fb && r <= 0x1f3ff,  // skin tones
+		r >= 0xe0020 && r <= 0xe007f,  // tags
+		flagLetter(r) && flags%2 == 1: // the second half of a flag
+		return true
+	}
+	// Syllables written letter by letter.
+	lead, vowel, tail := func(r rune) bool { return r >= 0x1100 && r <= 0x115f }, func(r rune) bool { return r >= 0x1160 && r <= 0x11a7 }, func(r rune) bool { return r >= 0x11a8 && r <= 0x11ff }
+	switch whole := before >= 0xac00 && before <= 0xd7a3; {
+	case lead(before):
+		return lead(r) || vowel(r) || r >= 0xac00 && r <= 0xd7a3
+	case vowel(before), whole && (before-0xac00)%28 == 0:
+		return vowel(r) || tail(r)
+	case tail(before), whole:
+		return tail(r)
+	}
+	return false
+}
+
+// flagLetter is one of the letters that spell a flag in pairs.
+func flagLetter(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }
 
 // cutTo is the longest beginning of s, with an ellipsis, that fits.
 func cutTo(s string, fits func(string) bool) string {
