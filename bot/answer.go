@@ -11,7 +11,11 @@ import (
 )
 
 const (
+	// answerTimeout is how long the handler may think, and how long its answer
+	// may take to be shown.
 	answerTimeout = 10 * time.Second
+	// answerStop is how long an answer may still take when the program stops.
+	answerStop = 5 * time.Second
 	// A person may ask eight times at once and once in three seconds on end; a
 	// chat three times as often.
 	personEvery, personBurst = 3 * time.Second, 8
@@ -24,88 +28,113 @@ const (
 // same event again, as platforms deliver now and then, is answered once.
 func (b *Bot) answer(ctx context.Context, a Adapter, in Inbound) {
 	p := a.Platform()
-	log := b.cfg.Log.With("platform", p, "chat", in.Chat.ID, "user", in.User)
 	allowed, tell := b.flood.pass(b.cfg.Now(), in)
 	if !allowed {
 		b.metrics.inbound(p, "refused")
 		if tell {
-			b.reply(ctx, a, in, Message{Tone: Warn, Lines: []Line{Text(b.word(in, "bot.flood"))}})
+			b.say(ctx, a, in, "bot.flood")
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	log := b.cfg.Log.With("platform", p, "chat", in.Chat.ID, "user", in.User)
+	thinking, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	// A handler that heeds its deadline has words of its own; for one that does
+	// not, we have some.
+	said := make(chan struct{})
+	late := time.AfterFunc(answerTimeout+time.Second, func() {
+		defer close(said)
+		b.say(ctx, a, in, "bot.apology")
+	})
 	var ans Answer
-	if err := guard(func() error { ans = b.cfg.Handler.Handle(ctx, in); return nil }); err != nil {
+	err := guard(func() error { ans = b.cfg.Handler.Handle(thinking, in); return nil })
+	switch {
+	case !late.Stop():
+		<-said
+		log.Error("a command took too long", "text", cut(in.Text, 200), "err", err)
+		b.metrics.inbound(p, "late")
+	case err != nil:
 		log.Error("a command broke", "text", cut(in.Text, 200), "err", err)
 		b.metrics.inbound(p, "panic")
-		ans = Answer{Message: Message{Tone: Bad, Lines: []Line{Text(b.word(in, "bot.apology"))}}}
-	} else {
+		b.metrics.panicked("answer")
+		b.say(ctx, a, in, "bot.apology")
+	default:
 		b.metrics.inbound(p, "answered")
-	}
-	if ans.Discuss != "" {
-		if m, ok := b.discuss(ctx, a, in, ans); !ok {
-			ans.Message = m
+		if ans.Discuss != "" {
+			if problem := b.discuss(thinking, a, in, ans); problem != "" {
+				b.say(ctx, a, in, problem)
+				return
+			}
 		}
+		b.reply(ctx, a, in, ans.Message)
 	}
-	for _, part := range split(ans.Message, a.Limits()) {
-		if !b.reply(ctx, a, in, part) {
+}
+
+// say answers in a few words of our own, in the chat's language.
+func (b *Bot) say(ctx context.Context, a Adapter, in Inbound, key string) {
+	lang, ok := i18n.Match(in.Locale)
+	if !ok {
+		lang = b.cfg.Language
+	}
+	if b.cfg.Chat != nil {
+		call, done := context.WithTimeout(ctx, time.Second)
+		if c, err := b.cfg.Chat(call, in.Chat); err == nil && c.Language != "" {
+			lang = c.Language
+		}
+		done()
+	}
+	b.reply(ctx, a, in, Message{Tone: Warn, Lines: []Line{Text(b.cfg.Words.T(lang, key))}})
+}
+
+// reply carries an answer back, in as many parts as the platform needs.
+func (b *Bot) reply(ctx context.Context, a Adapter, in Inbound, m Message) {
+	ctx, stopped := outlive(ctx, answerStop)
+	defer stopped()
+	ctx, done := context.WithTimeout(ctx, answerTimeout)
+	defer done()
+	for _, part := range split(m, a.Limits()) {
+		err := guard(func() error { return a.Reply(ctx, in, part) })
+		var e *SendError
+		switch {
+		case !errors.As(err, &e):
+		case e.Class == Rejected:
+			err = guard(func() error { return a.Reply(ctx, in, plainly(part)) })
+		case e.Class == RateLimited && e.Wait < answerTimeout/2:
+			pause(ctx, e.Wait)
+			err = guard(func() error { return a.Reply(ctx, in, part) })
+		}
+		if err != nil {
+			b.cfg.Log.Warn("an answer could not be shown", "platform", a.Platform(), "chat", in.Chat.ID, "err", err)
 			return
 		}
 	}
 }
 
-// reply answers once, and once more as plain text if the platform will not
-// have the message as it is.
-func (b *Bot) reply(ctx context.Context, a Adapter, in Inbound, m Message) bool {
-	err := guard(func() error { return a.Reply(ctx, in, m) })
-	var e *SendError
-	if errors.As(err, &e) && e.Class == Rejected {
-		err = guard(func() error { return a.Reply(ctx, in, Message{Lines: []Line{Text(m.PlainText())}}) })
-	} else if errors.As(err, &e) && e.Class == RateLimited && e.Wait < answerTimeout {
-		pause(ctx, e.Wait)
-		err = guard(func() error { return a.Reply(ctx, in, m) })
-	}
-	if err != nil {
-		b.cfg.Log.Warn("an answer could not be shown", "platform", a.Platform(), "chat", in.Chat.ID, "err", err)
-	}
-	return err == nil
-}
-
 // discuss opens a thread under the story's message, where its follow-ups go
-// from then on. ok is false, with what to say instead, if that cannot be.
-func (b *Bot) discuss(ctx context.Context, a Adapter, in Inbound, ans Answer) (_ Message, ok bool) {
-	no := func(key string) (Message, bool) {
-		return Message{Tone: Warn, Lines: []Line{Text(b.word(in, key))}}, false
-	}
+// from then on. If that cannot be, it returns what to say instead.
+func (b *Bot) discuss(ctx context.Context, a Adapter, in Inbound, ans Answer) (problem string) {
 	t, has := a.(Threader)
 	if !has {
-		return no("bot.thread.none")
+		return "bot.thread.none"
 	}
 	at, err := b.cfg.Outbox.Posting(ctx, in.Chat, ans.Discuss)
 	if errors.Is(err, chokepoint.ErrNotFound) {
-		return no("bot.thread.where")
+		return "bot.thread.where"
 	}
 	if err == nil && at.Thread == "" {
-		at.Thread, err = t.OpenThread(ctx, Target{Chat: in.Chat, Edit: at.Message}, ans.Thread)
+		err = guard(func() (err error) {
+			at.Thread, err = t.OpenThread(ctx, Target{Chat: in.Chat, Edit: at.Message}, ans.Thread)
+			return err
+		})
 		if err == nil {
 			err = b.cfg.Outbox.PutPosting(ctx, at)
 		}
 	}
 	if err != nil {
 		b.cfg.Log.Warn("a thread could not be opened", "platform", a.Platform(), "chat", in.Chat.ID, "story", ans.Discuss, "err", err)
-		return no("bot.thread.failed")
+		return "bot.thread.failed"
 	}
-	return Message{}, true
-}
-
-// word words one of our own messages in the person's language.
-func (b *Bot) word(in Inbound, key string, args ...i18n.Args) string {
-	lang, ok := i18n.Match(in.Locale)
-	if !ok {
-		lang = b.cfg.Language
-	}
-	return b.cfg.Words.T(lang, key, args...)
+	return ""
 }
 
 // cut is the first n runes of s.

@@ -34,6 +34,10 @@ type Config struct {
 	Language chokepoint.Language   // of what is said to chats that have none
 	Registry prometheus.Registerer // nil counts nothing
 
+	// Chat is a chat's settings, for the language of the few words that Bot
+	// itself says; nil, or an error, falls back to the person's own.
+	Chat func(ctx context.Context, id chokepoint.ChatID) (chokepoint.Chat, error)
+
 	// Tuning; zero takes what stands beside each.
 	SendTimeout time.Duration // of one attempt: 30 s
 	StopTimeout time.Duration // for sends in flight when the program stops: 8 s
@@ -55,7 +59,22 @@ type Bot struct {
 	cards   *cards
 
 	mu      sync.Mutex
-	stopped map[chokepoint.Platform]string
+	refusal map[chokepoint.Platform]map[way]refusal
+}
+
+// way is what a platform can refuse.
+type way string
+
+const (
+	sending   way = "sending"
+	receiving way = "receiving"
+)
+
+// refusal is what operators were told of a platform that will not have us.
+type refusal struct {
+	story chokepoint.StoryID
+	since time.Time
+	why   string
 }
 
 // New makes a Bot; Run starts it.
@@ -74,18 +93,28 @@ func New(cfg Config) *Bot {
 	if cfg.Language == "" {
 		cfg.Language = chokepoint.English
 	}
-	return &Bot{cfg: cfg, metrics: newMetrics(cfg.Registry), flood: newFlood(), cards: newCards(cfg.Render), stopped: map[chokepoint.Platform]string{}}
+	return &Bot{cfg: cfg, metrics: newMetrics(cfg.Registry), flood: newFlood(), cards: newCards(cfg.Render), refusal: map[chokepoint.Platform]map[way]refusal{}}
 }
 
 // Stopped is the platforms that will not have us, with the reason.
 func (b *Bot) Stopped() map[chokepoint.Platform]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make(map[chokepoint.Platform]string, len(b.stopped))
-	for p, why := range b.stopped {
-		out[p] = why
+	out := map[chokepoint.Platform]string{}
+	for p, ways := range b.refusal {
+		for _, r := range ways {
+			out[p] = r.why
+		}
 	}
 	return out
+}
+
+// language is what a chat is spoken to in.
+func (b *Bot) language(c chokepoint.Chat) chokepoint.Language {
+	if c.Language == "" {
+		return b.cfg.Language
+	}
+	return c.Language
 }
 
 // Run spreads, sends and receives until ctx ends. Sends under way are given
@@ -146,50 +175,24 @@ func pause(ctx context.Context, d time.Duration) {
 func (b *Bot) receive(ctx context.Context, a Adapter) {
 	p := a.Platform()
 	log := b.cfg.Log.With("platform", p)
-	name := "platform:" + string(p)
 	rest := time.Second
 	for ctx.Err() == nil {
-		run, cancel := context.WithCancel(ctx)
-		var lease chokepoint.Lease
-		if p != chokepoint.Console {
-			var err error
-			lease, err = b.cfg.Leaser.Acquire(ctx, b.cfg.Now(), name, b.cfg.Holder, platformTTL)
-			if err != nil {
-				cancel()
-				if !errors.Is(err, chokepoint.ErrLeaseHeld) {
-					b.away(ctx, "taking the lease "+name, err)
-				}
-				pause(ctx, platformTTL/3)
-				continue
-			}
-		}
-		var keep sync.WaitGroup
-		if p != chokepoint.Console {
-			keep.Go(func() {
-				defer cancel()
-				b.keep(run, &lease)
-			})
-		}
-		began := b.cfg.Now()
-		err := a.Run(run, b.cfg.Handler.Menu(), func(ctx context.Context, in Inbound) { b.answer(ctx, a, in) })
-		cancel()
-		keep.Wait()
-		if p != chokepoint.Console {
-			end, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			_ = b.cfg.Leaser.Release(end, lease) // it runs out by itself
-			done()
-		}
+		began := time.Now()
+		ours, err := b.run(ctx, a)
 		switch {
 		case ctx.Err() != nil:
 			return
+		case !ours:
+			pause(ctx, platformTTL/3)
+			continue
 		case errors.Is(err, ErrStopped):
 			log.Error("the platform will not have us: mend it and start again", "err", err)
-			b.refused(ctx, p, err)
+			b.refused(ctx, p, receiving, err)
 			return
 		case err != nil:
 			log.Warn("receiving broke off: trying again", "err", err, "pause", rest)
 		}
-		if b.cfg.Now().Sub(began) > time.Minute {
+		if time.Since(began) > time.Minute {
 			rest = time.Second
 		}
 		pause(ctx, rest)
@@ -197,56 +200,116 @@ func (b *Bot) receive(ctx context.Context, a Adapter) {
 	}
 }
 
-// keep renews a lease until ctx ends or the lease is lost, or could not be
-// renewed for two thirds of its time: then another may have it soon.
-func (b *Bot) keep(ctx context.Context, l *chokepoint.Lease) {
-	good := time.Now()
+// run receives until ctx ends, the adapter gives up, or the platform's lease is
+// lost. ours is false if this process did not get the lease.
+func (b *Bot) run(ctx context.Context, a Adapter) (ours bool, err error) {
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if a.Platform() != chokepoint.Console {
+		name := "platform:" + string(a.Platform())
+		asked := time.Now()
+		lease, err := b.cfg.Leaser.Acquire(ctx, b.cfg.Now(), name, b.cfg.Holder, platformTTL)
+		if err != nil {
+			if !errors.Is(err, chokepoint.ErrLeaseHeld) {
+				b.away(ctx, "taking the lease "+name, err)
+			}
+			return false, nil
+		}
+		var keeper sync.WaitGroup
+		keeper.Go(func() {
+			defer cancel()
+			b.keep(run, &lease, asked)
+		})
+		defer func() {
+			cancel()
+			keeper.Wait()
+			end, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer done()
+			_ = b.cfg.Leaser.Release(end, lease) // it runs out by itself
+		}()
+	}
+	err = guard(func() error {
+		return a.Run(run, b.cfg.Handler.Menu(), func(ctx context.Context, in Inbound) { b.answer(ctx, a, in) })
+	})
+	if errors.Is(err, errPanic) {
+		b.metrics.panicked("receive")
+	}
+	return true, err
+}
+
+// keep renews a lease, asked for at a moment, until ctx ends or the lease is
+// lost. One that could not be renewed is let go when two thirds of its time
+// are over, while nobody else can have it.
+func (b *Bot) keep(ctx context.Context, l *chokepoint.Lease, asked time.Time) {
+	const every = platformTTL / 5
+	letGo := asked.Add(platformTTL * 2 / 3)
 	for {
-		pause(ctx, platformTTL/5)
+		pause(ctx, min(every, time.Until(letGo)))
 		if ctx.Err() != nil {
 			return
 		}
-		call, done := context.WithTimeout(ctx, platformTTL/5)
+		asked = time.Now()
+		call, done := context.WithDeadline(ctx, earlier(letGo, asked.Add(every)))
 		next, err := b.cfg.Leaser.Renew(call, b.cfg.Now(), *l, platformTTL)
 		done()
 		switch {
 		case err == nil:
-			*l, good = next, time.Now()
-		case errors.Is(err, chokepoint.ErrLeaseLost), time.Since(good) > platformTTL*2/3:
-			if ctx.Err() == nil {
-				b.cfg.Log.Warn("the lease was lost: another process receives, or will", "lease", l.Name, "err", err)
-			}
+			*l, letGo = next, asked.Add(platformTTL*2/3)
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, chokepoint.ErrLeaseLost), !time.Now().Before(letGo):
+			b.cfg.Log.Warn("the lease is lost: another process receives, or will", "lease", l.Name, "err", err)
 			return
 		}
 	}
 }
 
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // refused notes that a platform will not have us, and tells operators through
 // the others, once.
-func (b *Bot) refused(ctx context.Context, p chokepoint.Platform, err error) {
-	b.mu.Lock()
-	_, known := b.stopped[p]
-	b.stopped[p] = err.Error()
-	b.mu.Unlock()
-	if known {
-		return
-	}
+func (b *Bot) refused(ctx context.Context, p chokepoint.Platform, w way, err error) {
 	now := b.cfg.Now().UTC()
-	story := chokepoint.NewStoryID("bot", "platform", string(p), now.Format("2006-01-02"))
-	alert := chokepoint.Alert{
-		ID: story.Alert(0), Story: story, Kind: chokepoint.AlertOps, Topic: chokepoint.TopicOps, Severity: chokepoint.Urgent, Direction: chokepoint.Negative,
-		Seen: now, At: now, Facts: chokepoint.Facts{"what": "platform", "name": string(p), "state": "failing", "detail": err.Error(), "since": now.Format(time.RFC3339)},
+	b.mu.Lock()
+	if b.refusal[p] == nil {
+		b.refusal[p] = map[way]refusal{}
 	}
-	if err := b.cfg.Outbox.Publish(ctx, now, []chokepoint.Alert{alert}); err != nil {
-		b.cfg.Log.Error("operators could not be told", "about", p, "err", err)
+	_, known := b.refusal[p][w]
+	r := refusal{chokepoint.NewStoryID("bot", string(p), string(w), now.Format("2006-01-02T15")), now, err.Error()}
+	if !known {
+		b.refusal[p][w] = r
+	}
+	b.mu.Unlock()
+	if !known {
+		b.tell(ctx, p, r, now, chokepoint.Alert{ID: r.story.Alert(0), Severity: chokepoint.Urgent, Direction: chokepoint.Negative}, "failing")
 	}
 }
 
-// welcome notes that a platform that refused us has accepted a message.
-func (b *Bot) welcome(p chokepoint.Platform) {
+// welcome notes that a platform has accepted a message, and tells operators if
+// it had refused us.
+func (b *Bot) welcome(ctx context.Context, p chokepoint.Platform) {
 	b.mu.Lock()
-	delete(b.stopped, p)
+	r, known := b.refusal[p][sending]
+	delete(b.refusal[p], sending)
 	b.mu.Unlock()
+	if known {
+		b.tell(ctx, p, r, b.cfg.Now().UTC(), chokepoint.Alert{ID: r.story.Alert(1), Update: 1, Escalate: true, Severity: chokepoint.Notice}, "recovered")
+	}
+}
+
+// tell publishes news of a platform to operators. It is of no use after a day.
+func (b *Bot) tell(ctx context.Context, p chokepoint.Platform, r refusal, now time.Time, a chokepoint.Alert, state string) {
+	a.Story, a.Kind, a.Topic = r.story, chokepoint.AlertOps, chokepoint.TopicOps
+	a.Seen, a.At, a.Expires = now, now, now.Add(24*time.Hour)
+	a.Facts = chokepoint.Facts{"what": "platform", "name": string(p), "state": state, "detail": r.why, "since": r.since.Format(time.RFC3339)}
+	if err := b.cfg.Outbox.Publish(ctx, now, []chokepoint.Alert{a}); err != nil {
+		b.cfg.Log.Error("operators could not be told", "platform", p, "state", state, "err", err)
+	}
 }
 
 // guard runs f and turns a panic into an error that wraps errPanic.

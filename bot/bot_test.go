@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,14 +32,16 @@ type platform struct {
 	limits bot.Limits
 	script func(n int, to bot.Target, m bot.Message) error // what the n-th send answers; after an Unknown the message is shown all the same
 	run    func(ctx context.Context, got func(context.Context, bot.Inbound)) error
+	hang   bool // sends and replies do not answer
 
-	mu      sync.Mutex
-	n       int
-	shown   []shown
-	keys    map[string]string
-	replies []bot.Message
-	threads int
-	changed chan struct{}
+	mu       sync.Mutex
+	n        int
+	shown    []shown
+	keys     map[string]string
+	keysSent []string
+	replies  []bot.Message
+	threads  int
+	changed  chan struct{}
 }
 
 type shown struct {
@@ -65,7 +68,12 @@ func (p *platform) Send(ctx context.Context, to bot.Target, m bot.Message, key s
 	p.mu.Lock()
 	n := p.n
 	p.n++
+	p.keysSent = append(p.keysSent, key)
 	p.mu.Unlock()
+	if p.hang {
+		<-ctx.Done()
+		return bot.Posted{}, &bot.SendError{Class: bot.Unknown, Err: ctx.Err()}
+	}
 	var err error
 	if p.script != nil {
 		err = p.script(n, to, m)
@@ -95,7 +103,10 @@ func (p *platform) Send(ctx context.Context, to bot.Target, m bot.Message, key s
 	return bot.Posted{Message: id}, err
 }
 
-func (p *platform) Reply(_ context.Context, _ bot.Inbound, m bot.Message) error {
+func (p *platform) Reply(ctx context.Context, _ bot.Inbound, m bot.Message) error {
+	if p.hang {
+		return hang(ctx)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.replies = append(p.replies, m)
@@ -154,11 +165,18 @@ func (words) Alert(a *chokepoint.Alert, _ chokepoint.Language, _ *time.Location,
 	if a.Headline == "break our code" {
 		panic("on purpose")
 	}
-	text := a.Headline
-	if again {
-		text += " (again)"
+	title, rest, more := strings.Cut(a.Headline, "\n")
+	if a.Kind == chokepoint.AlertOps {
+		title = a.Facts["name"] + " " + a.Facts["state"]
 	}
-	return bot.Message{Title: text}
+	if again {
+		title += " (again)"
+	}
+	m := bot.Message{Title: title}
+	if more {
+		m.Lines = append(m.Lines, bot.Text(rest))
+	}
+	return m
 }
 
 type handler func(bot.Inbound) bot.Answer
@@ -181,19 +199,34 @@ func open(t *testing.T) *sqlitestore.Store {
 	return s
 }
 
+// memory is what a bot needs of a store.
+type memory interface {
+	bot.Outbox
+	bot.Leaser
+	store.Waker
+}
+
+var holders atomic.Int64
+
 // start runs a bot over s until the test ends, or the returned func is called.
-func start(t *testing.T, s *sqlitestore.Store, h bot.Handler, adapters ...bot.Adapter) (stop func()) {
+func start(t *testing.T, s memory, h bot.Handler, adapters ...bot.Adapter) (stop func()) {
 	t.Helper()
-	if h == nil {
-		h = handler(func(bot.Inbound) bot.Answer { return bot.Answer{} })
-	}
+	return startWith(t, s, bot.Config{Handler: h, Adapters: adapters})
+}
+
+// startWith is start with some of the configuration given.
+func startWith(t *testing.T, s memory, cfg bot.Config) (stop func()) {
+	t.Helper()
 	wait := func(what store.What) func(context.Context, int64) (int64, error) {
 		return func(ctx context.Context, seen int64) (int64, error) { return s.Await(ctx, what, seen) }
 	}
-	b := bot.New(bot.Config{
-		Outbox: s, Leaser: s, Render: words{}, Handler: h, Adapters: adapters, AwaitCommitted: wait(store.Committed), AwaitOwed: wait(store.Owed),
-		Holder: chokepoint.ShortHash(8, t.Name(), fmt.Sprint(time.Now().UnixNano())), Now: time.Now, Log: slog.New(slog.DiscardHandler), Words: i18n.Must(),
-	})
+	cfg.Outbox, cfg.Leaser, cfg.AwaitCommitted, cfg.AwaitOwed = s, s, wait(store.Committed), wait(store.Owed)
+	cfg.Render, cfg.Words, cfg.Now, cfg.Log = words{}, i18n.Must(), time.Now, slog.New(slog.DiscardHandler)
+	cfg.Holder = fmt.Sprint("holder", holders.Add(1))
+	if cfg.Handler == nil {
+		cfg.Handler = handler(func(bot.Inbound) bot.Answer { return bot.Answer{} })
+	}
+	b := bot.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = b.Run(ctx) }()
@@ -371,6 +404,12 @@ func TestStoppingLetsASendUnderWayFinishAndSettlesIt(t *testing.T) {
 		return nil
 	}
 	publish(t, s, alert("s1", 0, "a"), alert("s2", 0, "b"))
+	for more := true; more; {
+		var err error
+		if more, err = s.Spread(t.Context(), time.Now(), 10); err != nil {
+			t.Fatal(err)
+		}
+	}
 	stop := start(t, s, nil, p)
 	<-under
 	stopped := make(chan struct{})

@@ -3,12 +3,14 @@ package bot
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
+	"github.com/chokepoint-bot/chokepoint/internal/i18n"
 )
 
 const (
@@ -19,19 +21,19 @@ const (
 	ahead = 4
 	// settleBatch is how many outcomes are written at once at most.
 	settleBatch = 512
+	// settleStop is how long outcomes are still written after the last send,
+	// when the program stops.
+	settleStop = 1500 * time.Millisecond
 )
 
 // dispatch sends what is due on one platform until ctx ends.
 func (b *Bot) dispatch(ctx context.Context, a Adapter) {
 	d := &dispatcher{b: b, a: a, limits: a.Limits(), done: make(chan chokepoint.Settlement, b.cfg.Workers), room: make(chan struct{}, 1)}
-	// Sends under way outlive ctx by StopTimeout.
-	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// Sends under way outlive ctx, and what became of them outlives the sends.
+	sending, cancel := outlive(ctx, b.cfg.StopTimeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(b.cfg.StopTimeout, cancel)
-		context.AfterFunc(sending, func() { t.Stop() })
-	})
-	defer stop()
+	settling, cancel := outlive(ctx, b.cfg.StopTimeout+settleStop)
+	defer cancel()
 
 	todo := make(chan chokepoint.Grant, ahead*b.cfg.Workers)
 	var workers, settler sync.WaitGroup
@@ -42,7 +44,7 @@ func (b *Bot) dispatch(ctx context.Context, a Adapter) {
 			}
 		})
 	}
-	settler.Go(func() { d.settle(context.WithoutCancel(ctx)) })
+	settler.Go(func() { d.settle(settling) })
 	d.take(ctx, todo)
 	close(todo)
 	workers.Wait()
@@ -59,9 +61,21 @@ type dispatcher struct {
 
 	done chan chokepoint.Settlement
 
-	mu   sync.Mutex
-	open int           // grants taken and not yet settled
-	room chan struct{} // poked when some were settled
+	mu    sync.Mutex
+	open  int           // grants taken and not yet settled
+	stuck bool          // what became of some cannot be written
+	room  chan struct{} // poked when some were settled
+}
+
+// outlive is a context that ends d after ctx has ended, or when it is
+// cancelled.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(d, cancel)
+		context.AfterFunc(out, func() { t.Stop() })
+	})
+	return out, func() { stop(); cancel() }
 }
 
 // take grants lanes and hands them on, as fast as there is room.
@@ -85,9 +99,11 @@ func (d *dispatcher) take(ctx context.Context, todo chan<- chokepoint.Grant) {
 	})
 	for ctx.Err() == nil {
 		d.mu.Lock()
-		free := cap(todo) - d.open
+		free, stuck := cap(todo)-d.open, d.stuck
 		d.mu.Unlock()
-		if free < cap(todo)/4 {
+		// While outcomes cannot be written nothing is taken: a grant that ran
+		// out meanwhile would be taken again and sent twice.
+		if stuck || free < cap(todo)/4 {
 			select {
 			case <-ctx.Done():
 			case <-d.room:
@@ -146,11 +162,11 @@ func (d *dispatcher) settle(ctx context.Context) {
 	}
 }
 
+// write settles a batch. A store that is away is waited for: what was sent and
+// is not settled is sent again when its grant has run out.
 func (d *dispatcher) write(ctx context.Context, batch []chokepoint.Settlement) {
 	log := d.b.cfg.Log.With("platform", d.a.Platform())
-	// What could not be written is sent again when its grant runs out, with
-	// the same key; so it is worth some tries, and no more.
-	for try := range 5 {
+	for try := 1; ; try++ {
 		call, done := context.WithTimeout(ctx, 5*time.Second)
 		lost, err := d.b.cfg.Outbox.Settle(call, d.b.cfg.Now(), batch)
 		done()
@@ -161,16 +177,41 @@ func (d *dispatcher) write(ctx context.Context, batch []chokepoint.Settlement) {
 			}
 			break
 		}
-		log.Error("what became of sends could not be written", "n", len(batch), "try", try+1, "err", err)
-		pause(ctx, time.Duration(try+1)*200*time.Millisecond)
+		if try == 1 {
+			log.Error("what became of sends cannot be written: trying on", "n", len(batch), "err", err)
+		}
+		if ctx.Err() != nil || d.hopeless(ctx, batch) {
+			log.Error("what became of sends was not written: they may be sent again", "n", len(batch), "tries", try, "err", err)
+			break
+		}
+		d.mu.Lock()
+		d.stuck = true
+		d.mu.Unlock()
+		pause(ctx, min(time.Duration(try)*200*time.Millisecond, time.Second))
 	}
 	d.mu.Lock()
 	d.open -= len(batch)
+	d.stuck = false
 	d.mu.Unlock()
 	select {
 	case d.room <- struct{}{}:
 	default:
 	}
+}
+
+// hopeless says that a batch is refused by a store that is there, and that its
+// grants have run out.
+func (d *dispatcher) hopeless(ctx context.Context, batch []chokepoint.Settlement) bool {
+	now := d.b.cfg.Now()
+	for _, s := range batch {
+		if now.Before(s.Grant.Expires) {
+			return false
+		}
+	}
+	call, done := context.WithTimeout(ctx, 5*time.Second)
+	defer done()
+	_, err := d.b.cfg.Outbox.Due(call, d.a.Platform())
+	return err == nil
 }
 
 // handle decides on one grant, sends it if it is wanted, and says what became
@@ -214,11 +255,19 @@ func (d *dispatcher) handle(ctx, sending context.Context, g chokepoint.Grant) ch
 			w = d.meter.take(d.b.cfg.Now(), d.limits.Global)
 		}
 	}
-	posting, err := d.send(sending, g, alert, to)
+	// An attempt that could outlast the grant could be made twice.
+	if now = d.b.cfg.Now(); g.Expires.Sub(now) < d.b.cfg.SendTimeout {
+		return back(now, true, "late")
+	}
+	limits := d.limits
+	if to.Edit != "" {
+		limits.Dedups = true // a card that is changed twice is changed once
+	}
+	posting, err := d.send(sending, g, alert, to, limits)
 	now = d.b.cfg.Now()
-	out2 := settle(now, g, d.limits, posting, chokepoint.Pace{TAT: tat}, err)
-	d.account(ctx, g, out2, err, now)
-	return out2
+	became := settle(now, g, limits, posting, chokepoint.Pace{TAT: tat}, err)
+	d.account(sending, g, became, err, now)
+	return became
 }
 
 // place says where an alert goes in its chat: anew, as a change of the story's
@@ -227,10 +276,7 @@ func (d *dispatcher) handle(ctx, sending context.Context, g chokepoint.Grant) ch
 func (d *dispatcher) place(ctx context.Context, now time.Time, g chokepoint.Grant) (Target, *chokepoint.Alert, *chokepoint.Outcome) {
 	to := Target{Chat: g.Chat.ID}
 	a := g.Alert
-	if a.Update == 0 || g.Posting == nil || strings.HasPrefix(g.Delivery.LastErr, MessageGone.String()) {
-		if a.Update > 0 && !a.Escalate && !d.limits.Edits {
-			return to, nil, &chokepoint.Outcome{Kind: chokepoint.Dropped, Reason: "no-edits", Pace: g.Pace}
-		}
+	if !follows(g) {
 		return to, a, nil
 	}
 	if a.Escalate {
@@ -256,6 +302,11 @@ func (d *dispatcher) place(ctx context.Context, now time.Time, g chokepoint.Gran
 	return to, a, nil
 }
 
+// follows says whether the alert is told under what its chat was told before.
+func follows(g chokepoint.Grant) bool {
+	return g.Alert.Update > 0 && g.Posting != nil && !strings.HasPrefix(g.Delivery.LastErr, MessageGone.String())
+}
+
 // telling is which telling of its story an alert is, by its ID.
 func telling(id chokepoint.AlertID) int {
 	_, n, ok := strings.Cut(string(id), "-")
@@ -267,18 +318,13 @@ func telling(id chokepoint.AlertID) int {
 }
 
 // send shows an alert, and says where its story stands then.
-func (d *dispatcher) send(ctx context.Context, g chokepoint.Grant, a *chokepoint.Alert, to Target) (*chokepoint.Posting, error) {
+func (d *dispatcher) send(ctx context.Context, g chokepoint.Grant, a *chokepoint.Alert, to Target, limits Limits) (*chokepoint.Posting, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.b.cfg.SendTimeout)
 	defer cancel()
 	began := time.Now()
 	var at Posted
 	err := guard(func() error {
-		m := d.b.cards.get(a, g.Chat.Language, g.Chat.Zone, d.b.cfg.Now(), g.Delivery.Unknown > 0 && !d.limits.Dedups)
-		if formOf(g.Delivery) == asPlain {
-			m = Message{Lines: []Line{Text(m.PlainText())}}
-		}
-		parts := split(m, d.limits)
-		for i, part := range parts {
+		for i, part := range split(d.word(g, a, limits), limits) {
 			t := to
 			if i > 0 {
 				t.Edit = ""
@@ -293,24 +339,43 @@ func (d *dispatcher) send(ctx context.Context, g chokepoint.Grant, a *chokepoint
 		}
 		return nil
 	})
-	d.b.metrics.send(d.a.Platform(), time.Since(began))
+	d.b.metrics.send(d.a.Platform(), time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}
+	if !follows(g) {
+		return &chokepoint.Posting{Chat: g.Chat.ID, Story: a.Story, Alert: a.ID, Message: at.Message}, nil
+	}
+	p := *g.Posting
 	if to.Edit != "" {
-		p := *g.Posting
 		p.Alert, p.Edited = a.ID, d.b.cfg.Now().UTC()
-		return &p, nil
 	}
-	if g.Posting != nil && a.Escalate {
-		if at.Elsewhere { // the thread is gone: follow-ups answer the message from now on
-			p := *g.Posting
-			p.Thread = ""
-			return &p, nil
-		}
-		return nil, nil
+	if at.Elsewhere { // the thread is gone: follow-ups answer the message from now on
+		p.Thread = ""
 	}
-	return &chokepoint.Posting{Chat: g.Chat.ID, Story: a.Story, Alert: a.ID, Message: at.Message}, nil
+	return &p, nil
+}
+
+// word words an alert for one attempt at showing it.
+func (d *dispatcher) word(g chokepoint.Grant, a *chokepoint.Alert, limits Limits) Message {
+	m := d.b.cards.get(a, d.b.language(g.Chat), g.Chat.Zone, d.b.cfg.Now(), g.Delivery.Unknown > 0 && !limits.Dedups)
+	switch {
+	case formOf(g.Delivery) == asPlain:
+		return plainly(m)
+	case follows(g) && !limits.Edits:
+		// What was said stands above, unchanged: the news alone is enough.
+		return Message{Tone: m.Tone, Title: m.Title, URL: m.URL, Footer: m.Footer, Silent: m.Silent}
+	}
+	return m
+}
+
+// plainly is m without anything that a platform could refuse: text in rows.
+func plainly(m Message) Message {
+	out := Message{Silent: m.Silent}
+	for row := range strings.SplitSeq(m.PlainText(), "\n") {
+		out.Lines = append(out.Lines, Text(row))
+	}
+	return out
 }
 
 // partKey is the key of a message's part: the same on every attempt, and never
@@ -324,12 +389,15 @@ func partKey(d chokepoint.DeliveryID, part string) string {
 func (d *dispatcher) account(ctx context.Context, g chokepoint.Grant, out chokepoint.Outcome, err error, now time.Time) {
 	p := d.a.Platform()
 	d.b.metrics.outcome(p, out)
-	log := d.b.cfg.Log.With("platform", p, "chat", g.Chat.ID.ID, "alert", g.Delivery.Alert, "delivery", g.Delivery.ID, "attempt", g.Delivery.Attempts+1)
 	if err == nil {
-		d.b.welcome(p)
-		log.Debug("sent", "owed_for", now.Sub(g.Delivery.Queued))
+		d.b.metrics.delivered(p, now.Sub(g.Delivery.Queued))
+		d.b.welcome(ctx, p)
+		if d.b.cfg.Log.Enabled(ctx, slog.LevelDebug) {
+			d.log(g).Debug("sent", "owed_for", now.Sub(g.Delivery.Queued))
+		}
 		return
 	}
+	log := d.log(g)
 	var e *SendError
 	if errors.As(err, &e) {
 		switch {
@@ -337,8 +405,11 @@ func (d *dispatcher) account(ctx context.Context, g chokepoint.Grant, out chokep
 			d.meter.stop(now.Add(max(e.Wait, time.Second)))
 		case e.Class == Unauthorized:
 			d.meter.stop(now.Add(refusedPause))
-			d.b.refused(ctx, p, err)
+			d.b.refused(ctx, p, sending, err)
 		}
+	}
+	if errors.Is(err, errPanic) {
+		d.b.metrics.panicked("send")
 	}
 	switch out.Kind {
 	case chokepoint.Dead:
@@ -353,13 +424,21 @@ func (d *dispatcher) account(ctx context.Context, g chokepoint.Grant, out chokep
 	}
 }
 
+func (d *dispatcher) log(g chokepoint.Grant) *slog.Logger {
+	return d.b.cfg.Log.With("platform", d.a.Platform(), "chat", g.Chat.ID.ID, "alert", g.Delivery.Alert, "delivery", g.Delivery.ID, "attempt", g.Delivery.Attempts+1)
+}
+
 // notice stands in the place of a message that a platform will not show.
 func (d *dispatcher) notice(ctx context.Context, g chokepoint.Grant) {
-	m := Message{Tone: Warn, Lines: []Line{Text(d.b.cfg.Words.T(g.Chat.Language, "bot.notice", map[string]any{"Alert": string(g.Delivery.Alert)}))}}
-	call, cancel := context.WithTimeout(ctx, d.b.cfg.SendTimeout)
+	m := Message{Tone: Warn, Lines: []Line{Text(d.b.cfg.Words.T(d.b.language(g.Chat), "bot.notice", i18n.Args{"Alert": string(g.Delivery.Alert)}))}}
+	ctx, cancel := context.WithTimeout(ctx, d.b.cfg.SendTimeout)
 	defer cancel()
-	if _, err := d.a.Send(call, Target{Chat: g.Chat.ID}, m, partKey(g.Delivery.ID, "notice")); err != nil {
-		d.b.cfg.Log.Warn("not even a notice could be shown", "platform", d.a.Platform(), "chat", g.Chat.ID.ID, "err", err)
+	err := guard(func() error {
+		_, err := d.a.Send(ctx, Target{Chat: g.Chat.ID}, m, partKey(g.Delivery.ID, "notice"))
+		return err
+	})
+	if err != nil {
+		d.log(g).Warn("not even a notice could be shown", "err", err)
 	}
 }
 
@@ -374,7 +453,7 @@ type cardKey struct {
 	alert  chokepoint.AlertID
 	lang   chokepoint.Language
 	zone   string
-	minute int64
+	second int64 // the card says when it was sent
 	again  bool
 }
 
@@ -385,7 +464,7 @@ const mostCards = 64
 func newCards(r Renderer) *cards { return &cards{r: r, by: map[cardKey]Message{}} }
 
 func (c *cards) get(a *chokepoint.Alert, lang chokepoint.Language, zone string, now time.Time, again bool) Message {
-	key := cardKey{a.ID, lang, zone, now.Unix() / 60, again}
+	key := cardKey{a.ID, lang, zone, now.Unix(), again}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m, ok := c.by[key]; ok {
