@@ -1,0 +1,3 @@
+// Package thesis keeps the catalysts and risks of a thesis: evidence in, live
+// state out.
+package thesis
