@@ -29,8 +29,12 @@ func Builtin(name string) (*Thesis, error) {
 	return Parse("cwlaser.yaml", cwlaser)
 }
 
-// Load reads the thesis file at path. See Parse.
+// Load reads the thesis file at path, or the built-in one that "builtin:" and a
+// name stand for. See Parse.
 func Load(path string) (*Thesis, error) {
+	if name, ok := strings.CutPrefix(path, "builtin:"); ok {
+		return Builtin(name)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("thesis: reading %s: %w", path, err)

@@ -53,6 +53,9 @@ func TestLoadReadsTheFileThatABuiltinGives(t *testing.T) {
 	if err != nil || th.ID != "cw-laser" {
 		t.Errorf("got %v, %v", th, err)
 	}
+	if th, err := Load("builtin:cw-laser"); err != nil || th.ID != "cw-laser" {
+		t.Errorf("by its name: got %v, %v", th, err)
+	}
 }
 
 func TestParseNamesEveryMistakeWithItsLine(t *testing.T) {

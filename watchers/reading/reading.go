@@ -22,7 +22,7 @@ const (
 )
 
 // Unnamed is the buyer of an agreement whose supplier does not name it.
-const Unnamed = "hyperscaler"
+const Unnamed = "unnamed hyperscaler"
 
 // Reading is what an item tells. An item with no Kinds tells nothing.
 type Reading struct {
@@ -49,9 +49,7 @@ type Agreement struct {
 	Product   string   // of chokepoint.Products; "" if untold, as below
 	Amount    string   // "4000000000 USD"
 	Term      string   // "10y" or "multiyear"
-	Prepay    bool
-	Capacity  bool // rights to capacity
-	Exclusive string
+	Exclusive string   // "yes" or "no"
 	Cancelled bool
 }
 

@@ -165,8 +165,6 @@ func (r *Reader) agreement(p *page, out Reading, where map[chokepoint.Symbol][]l
 	a.Amount = largest(lexicon.Moneys(p.folded))
 	a.Term = lexicon.Term(p.folded)
 	text := p.folded.Text
-	a.Prepay = strings.Contains(text, "prepa") || strings.Contains(text, "预付")
-	a.Capacity = strings.Contains(text, "capacity") || strings.Contains(text, "产能")
 	switch {
 	case strings.Contains(text, "nonexclusive") || strings.Contains(text, "non exclusive") || strings.Contains(text, "非独家") || strings.Contains(text, "非排他"):
 		a.Exclusive = "no"
