@@ -125,12 +125,28 @@ func assess(old chokepoint.Health, source, kind string, v Visit, next time.Time)
 		return h, []chokepoint.Alert{opsAlert("source", source, "recovered", v.Class, old.Told, h.Good, v.Began, "")}
 	}
 	h.Failures++
-	h.Err = cut(v.Failure.Err.Error(), 500)
+	h.Err = cut(complaint(v.Failure), 500)
 	if !old.Told.IsZero() || h.Failures < failuresToTell(v.Class) {
 		return h, nil
 	}
 	h.Told = v.Began
 	return h, []chokepoint.Alert{opsAlert("source", source, "failing", v.Class, h.Told, h.Good, v.Began, h.Err)}
+}
+
+// complaint is what went wrong, for a person: of a request the first that
+// failed, without the rooms it came through.
+func complaint(f *Failure) string {
+	var e *fetch.Error
+	if !errors.As(f.Err, &e) {
+		return f.Err.Error()
+	}
+	s := strings.TrimPrefix(e.Error(), "fetch: ")
+	if f.Class == chokepoint.NotAsked { // what to do counts, not what was not asked
+		if _, remedy, ok := strings.Cut(s, ": "); ok {
+			return remedy
+		}
+	}
+	return s
 }
 
 // failuresToTell is how many visits in a row must fail before operators hear
