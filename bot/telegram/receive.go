@@ -25,16 +25,16 @@ const (
 	backoffMost  = time.Minute      // at most
 	conflictWait = 5 * time.Second  // while another poller has the token
 	pollSlack    = 15 * time.Second // for an answer beyond the time it may be held
+	markWithin   = 5 * time.Second
 )
 
 // Run publishes menu and receives by long polling. How far it came is kept
-// under the mark "telegram:offset:" and the bot's number, after what was
-// received was handed over: so a crash repeats an update and loses none.
+// under the mark "telegram:offset:" and the bot's number, and told to Telegram,
+// only after all that was received at once has been handled: so a crash repeats
+// updates and loses none, and a command waits for those before it that are
+// slow.
 func (a *Adapter) Run(ctx context.Context, menu []bot.CommandSpec, got func(context.Context, bot.Inbound)) error {
 	defer a.client.http.CloseIdleConnections()
-	var handlers sync.WaitGroup
-	defer handlers.Wait()
-
 	var me user
 	if err := a.keep(ctx, "learning the bot's name", func() (err error) {
 		me, err = a.me(ctx)
@@ -65,6 +65,7 @@ func (a *Adapter) Run(ctx context.Context, menu []bot.CommandSpec, got func(cont
 			return err
 		}
 		taken := offset
+		var handlers sync.WaitGroup
 		for _, raw := range batch {
 			var u update
 			if err := json.Unmarshal(raw, &u); err != nil || u.ID == 0 {
@@ -85,20 +86,29 @@ func (a *Adapter) Run(ctx context.Context, menu []bot.CommandSpec, got func(cont
 			// lower. https://core.telegram.org/bots/api#update
 			taken = u.ID + 1
 		}
+		handlers.Wait()
 		if taken == offset {
 			continue
 		}
 		offset = taken
-		if err := a.cfg.Offsets.PutMark(context.WithoutCancel(ctx), mark, strconv.FormatInt(offset, 10)); err != nil {
+		if err := a.putMark(ctx, mark, offset); err != nil {
 			a.cfg.Log.Warn("the update offset could not be kept", "err", err)
 		}
 	}
 }
 
+// putMark keeps the offset, though ctx may have ended: what was handled must not
+// come again.
+func (a *Adapter) putMark(ctx context.Context, mark string, offset int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markWithin)
+	defer cancel()
+	return a.cfg.Offsets.PutMark(ctx, mark, strconv.FormatInt(offset, 10))
+}
+
 // take hands one update over, on a goroutine of its own. It is false if ctx was
 // done before there was room.
 func (a *Adapter) take(ctx context.Context, u update, me user, got func(context.Context, bot.Inbound), slots chan struct{}, handlers *sync.WaitGroup) bool {
-	if m := u.Message; m != nil && m.MovedTo != 0 {
+	if m := u.said(); m != nil && m.MovedTo != 0 {
 		a.cfg.Moved(ctx, chatID(m.Chat.ID, 0), chatID(m.MovedTo, 0))
 		return true
 	}
@@ -110,7 +120,7 @@ func (a *Adapter) take(ctx context.Context, u update, me user, got func(context.
 	if !ok {
 		return true
 	}
-	in.Admin = a.asker(u)
+	in.Admin = a.asker(u, in.User)
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
@@ -132,7 +142,7 @@ func (a *Adapter) take(ctx context.Context, u update, me user, got func(context.
 func (a *Adapter) updates(ctx context.Context, offset int64, batch *[]json.RawMessage) error {
 	return a.client.call(ctx, "getUpdates", a.poll+pollSlack, tgbotapi.Params{
 		"offset": strconv.FormatInt(offset, 10), "limit": strconv.Itoa(batchMost), "timeout": strconv.Itoa(int(a.poll / time.Second)),
-		"allowed_updates": `["message","callback_query","my_chat_member"]`,
+		"allowed_updates": `["message","channel_post","callback_query","my_chat_member"]`,
 	}, nil, batch)
 }
 
@@ -154,14 +164,29 @@ func (a *Adapter) keep(ctx context.Context, doing string, f func() error) error 
 				again = max(wait, refused.wait)
 			}
 			if refused.code == http.StatusConflict {
-				a.cfg.Log.Error("someone else receives with this token: another process polls, or a webhook is set", "err", err)
-				a.pause(ctx, conflictWait)
+				a.contend(ctx, refused)
 				continue
 			}
 		}
 		a.cfg.Log.Warn("receiving is held up", "by", doing, "again_in", again, "err", err)
 		a.pause(ctx, again)
 	}
+}
+
+// contend makes way for another receiver, or, if that is a webhook, takes its
+// place: one left over from another program would keep us deaf for ever.
+func (a *Adapter) contend(ctx context.Context, refused *failure) {
+	if said(refused, "webhook is active") {
+		a.cfg.Log.Warn("a webhook is set for this token: it is deleted, since this program polls", "err", refused)
+		err := a.client.call(ctx, "deleteWebhook", sendWithin, nil, nil, nil)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		a.cfg.Log.Warn("the webhook could not be deleted", "err", err)
+	} else {
+		a.cfg.Log.Error("someone else receives with this token: another process polls", "err", refused)
+	}
+	a.pause(ctx, conflictWait)
 }
 
 // languages are the menus published, by language_code: English for everyone,

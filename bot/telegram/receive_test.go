@@ -393,3 +393,102 @@ func TestARevokedTokenEndsRun(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasNotHandledWhenTheProcessDiesComesAgain(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	kept := &marks{}
+	a := newAdapter(t, s, func(c *Config) { c.Offsets = kept })
+	entered, release := make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- a.Run(ctx, nil, func(context.Context, bot.Inbound) {
+			close(entered)
+			<-release
+		})
+	}()
+	s.Say(private, private, "slow")
+	<-entered
+	// A process that dies here has told neither the store nor Telegram.
+	if at, _ := kept.Mark(ctx, fmt.Sprintf("telegram:offset:%d", telegramtest.BotID)); at != "" {
+		t.Errorf("the offset %s is kept before the command was handled", at)
+	}
+	second := run(t, newAdapter(t, s, func(c *Config) { c.Offsets = kept }))
+	if in := second.next(t); in.Text != "slow" {
+		t.Errorf("%q came", in.Text)
+	}
+	if err := second.stop(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWebhookLeftOverIsDeleted(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.SetWebhook("https://example.com/left-over")
+	r := run(t, newAdapter(t, s, nil))
+	s.Say(private, private, "hello")
+	if in := r.next(t); in.Text != "hello" || s.Calls("deleteWebhook") != 1 {
+		t.Errorf("%q came, and the webhook was deleted %d times", in.Text, s.Calls("deleteWebhook"))
+	}
+}
+
+func TestWhatOthersSaidFirstIsNotObeyed(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	r := run(t, newAdapter(t, s, nil))
+	s.SayAs(telegramtest.Said{Chat: private, User: private, Text: "/status", Forward: true})
+	s.Say(private, private, "/why 1")
+	if in := r.next(t); in.Text != "/why 1" {
+		t.Errorf("%q came", in.Text)
+	}
+}
+
+func TestAChannelsPostsAreItsAdmins(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	const channel = -1009000000009
+	s.AddChat(channel, telegramtest.Channel)
+	a := newAdapter(t, s, nil)
+	r := run(t, a)
+	s.Say(channel, 0, "/status")
+	in := r.next(t)
+	if in.Chat != chatID(channel, 0) || !in.Group || in.User != strconv.Itoa(channel) {
+		t.Errorf("arrived as %+v", in)
+	}
+	if ok, err := in.Admin(t.Context()); !ok || err != nil {
+		t.Errorf("admin %t, %v", ok, err)
+	}
+	// Whoever presses a button there is not.
+	m := line("x")
+	m.Actions = []bot.Action{{Label: "why", Command: "/why 1"}}
+	p, err := a.Send(t.Context(), bot.Target{Chat: in.Chat}, m, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.PressAs(channel, number(p.Message), "/why 1", 77)
+	if ok, err := r.next(t).Admin(t.Context()); ok || err != nil {
+		t.Errorf("a subscriber is admin %t, %v", ok, err)
+	}
+}
+
+func TestAdminsAreFoundInTheListWhereMembersAreHidden(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.HideMembers(forum)
+	s.SetAdmin(forum, 5, true)
+	s.SetAdmin(forum, 7, true)
+	r := run(t, newAdapter(t, s, nil))
+	for user, want := range map[int64]bool{5: true, 6: false} {
+		s.Say(forum, user, "/status")
+		if ok, err := r.next(t).Admin(t.Context()); ok != want || err != nil {
+			t.Errorf("user %d is admin %t, %v; want %t", user, ok, err, want)
+		}
+	}
+}

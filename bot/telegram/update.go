@@ -2,6 +2,10 @@ package telegram
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +22,17 @@ import (
 type update struct {
 	ID      int64    `json:"update_id"`
 	Message *message `json:"message"`
+	Post    *message `json:"channel_post"`
 	Press   *press   `json:"callback_query"`
 	Place   *place   `json:"my_chat_member"`
+}
+
+// said is what somebody said, nil if nobody did.
+func (u update) said() *message {
+	if u.Post != nil {
+		return u.Post
+	}
+	return u.Message
 }
 
 type message struct {
@@ -33,6 +46,9 @@ type message struct {
 	Text    string   `json:"text"`
 	Answers *message `json:"reply_to_message"`
 	MovedTo int64    `json:"migrate_to_chat_id"`
+
+	ForwardedFrom json.RawMessage `json:"forward_origin"` // nil if it is the sender's own
+	Through       *user           `json:"via_bot"`
 }
 
 type press struct {
@@ -77,9 +93,28 @@ func (c chat) private() bool { return c.Type == "private" }
 // GroupAnonymousBot. https://core.telegram.org/bots/api#message (sender_chat)
 const anonymous = 1087968824
 
-// byAnonymous says whether an unnamed administrator of the chat said m.
-func (m *message) byAnonymous() bool {
-	return m.From != nil && m.From.ID == anonymous && m.As != nil && m.As.ID == m.Chat.ID
+// byChat says whether m was said in the name of the chat itself: in a group by
+// an unnamed administrator, in a channel, where nobody else can, by one of
+// those who run it.
+func (m *message) byChat() bool {
+	if m.As == nil || m.As.ID != m.Chat.ID {
+		return false
+	}
+	return m.Chat.Type == "channel" || m.From != nil && m.From.ID == anonymous
+}
+
+// speaker is who said m; ok is false for bots, us among them, and for what
+// others said first.
+func (m *message) speaker(me user) (who user, ok bool) {
+	switch {
+	case m.ForwardedFrom != nil || m.Through != nil:
+		return user{}, false
+	case m.byChat():
+		return user{ID: m.As.ID}, true
+	case m.From == nil || m.From.IsBot || m.From.ID == me.ID:
+		return user{}, false
+	}
+	return *m.From, true
 }
 
 // stale is when a command is too old to obey: it waited for us, up to a day,
@@ -89,7 +124,7 @@ const stale = 5 * time.Minute
 // inbound is what a person asks of us in u; ok is false if nobody asks
 // anything. Admin is left out.
 func (u update) inbound(me user, now time.Time) (in bot.Inbound, ok bool) {
-	m := u.Message
+	m := u.said()
 	var from user
 	var text string
 	var tied int64 // what an answer is tied to
@@ -102,10 +137,10 @@ func (u update) inbound(me user, now time.Time) (in bot.Inbound, ok bool) {
 		in.Message, in.At = strconv.FormatInt(m.ID, 10), now
 		tied = m.ID
 	case m != nil:
-		if m.From == nil || m.From.IsBot && !m.byAnonymous() || m.From.ID == me.ID || now.Sub(time.Unix(m.Date, 0)) > stale {
+		if from, ok = m.speaker(me); !ok || now.Sub(time.Unix(m.Date, 0)) > stale {
 			return bot.Inbound{}, false
 		}
-		from, in.At, tied = *m.From, time.Unix(m.Date, 0).UTC(), m.ID
+		in.At, tied = time.Unix(m.Date, 0).UTC(), m.ID
 		answersUs := m.Answers != nil && m.Answers.From != nil && m.Answers.From.ID == me.ID
 		if answersUs {
 			in.Message = strconv.FormatInt(m.Answers.ID, 10)
@@ -165,17 +200,14 @@ func mention(text, name string) int {
 	return -1
 }
 
-// asker is how to find out whether the person behind u may change the chat's
-// settings.
-func (a *Adapter) asker(u update) func(context.Context) (bool, error) {
-	m := u.Message
-	who := int64(0)
+// asker is how to find out whether the person behind u, whose ID is who, may
+// change the chat's settings.
+func (a *Adapter) asker(u update, who string) func(context.Context) (bool, error) {
+	m := u.said()
 	if u.Press != nil {
-		m, who = u.Press.Message, u.Press.From.ID
-	} else {
-		who = m.From.ID
+		m = u.Press.Message
 	}
-	if m.Chat.private() || u.Press == nil && m.byAnonymous() {
+	if m.Chat.private() || u.Press == nil && m.byChat() {
 		return func(context.Context) (bool, error) { return true, nil }
 	}
 	return func(ctx context.Context) (bool, error) {
@@ -183,16 +215,35 @@ func (a *Adapter) asker(u update) func(context.Context) (bool, error) {
 		if admin, ok := a.admins.get(key, now); ok {
 			return admin, nil
 		}
-		var is struct {
-			Status string `json:"status"`
-		}
-		if err := a.client.call(ctx, "getChatMember", sendWithin, tgbotapi.Params{"chat_id": strconv.FormatInt(key.chat, 10), "user_id": strconv.FormatInt(who, 10)}, nil, &is); err != nil {
+		admin, err := a.isAdmin(ctx, key)
+		if err != nil {
 			return false, err
 		}
-		admin := is.Status == "creator" || is.Status == "administrator"
 		a.admins.put(key, admin, now)
 		return admin, nil
 	}
+}
+
+// isAdmin asks Telegram. Of a single member only a bot that is an
+// administrator itself is sure to be told, but anyone is told the list of
+// administrators. https://core.telegram.org/bots/api#getchatmember
+func (a *Adapter) isAdmin(ctx context.Context, m member) (bool, error) {
+	type role struct {
+		Status string `json:"status"`
+		User   user   `json:"user"`
+	}
+	chat := strconv.FormatInt(m.chat, 10)
+	var is role
+	err := a.client.call(ctx, "getChatMember", sendWithin, tgbotapi.Params{"chat_id": chat, "user_id": m.user}, nil, &is)
+	var refused *failure
+	if !errors.As(err, &refused) || refused.code != http.StatusBadRequest || refused.said == "" {
+		return is.Status == "creator" || is.Status == "administrator", err
+	}
+	var all []role
+	if err := a.client.call(ctx, "getChatAdministrators", sendWithin, tgbotapi.Params{"chat_id": chat}, nil, &all); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(r role) bool { return strconv.FormatInt(r.User.ID, 10) == m.user }), nil
 }
 
 // admins remembers for a minute who is an administrator.
@@ -201,7 +252,10 @@ type admins struct {
 	known map[member]standing
 }
 
-type member struct{ chat, user int64 }
+type member struct {
+	chat int64
+	user string
+}
 
 type standing struct {
 	admin bool

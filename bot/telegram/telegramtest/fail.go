@@ -8,6 +8,7 @@ type failure struct {
 	page    bool // a page that is not the API's
 	cut     bool // the connection breaks before anything is done
 	drop    bool // it is done, and the connection breaks before the answer
+	half    bool // it is done, and the connection breaks in the middle of the answer
 }
 
 // FailTooMany refuses the next n sends and edits with 429.
@@ -35,6 +36,10 @@ func (s *Server) FailCut(n int) { s.fail(n, failure{cut: true}) }
 // FailDropped does the next n sends and edits, and breaks the connection before
 // it has answered.
 func (s *Server) FailDropped(n int) { s.fail(n, failure{drop: true}) }
+
+// FailHalf does the next n sends and edits, and breaks the connection in the
+// middle of the answer.
+func (s *Server) FailHalf(n int) { s.fail(n, failure{half: true}) }
 
 func (s *Server) fail(n int, f failure) {
 	s.mu.Lock()

@@ -2,10 +2,12 @@ package telegramtest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,6 +42,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.calls[method]++
+	s.requests = append(s.requests, record(method, r))
 	revoked := s.revoked || given != token
 	s.mu.Unlock()
 	if revoked {
@@ -48,7 +51,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	var result any
 	var no *refusal
-	drop := false
+	drop, half := false, false
 	switch method {
 	case "getMe":
 		result = map[string]any{"id": BotID, "is_bot": true, "first_name": "Chokepoint", "username": BotName}
@@ -69,7 +72,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if f.cut {
 			panic(http.ErrAbortHandler)
 		}
-		drop = f.drop
+		drop, half = f.drop, f.half
 		s.mu.Lock()
 		if strings.HasPrefix(method, "send") {
 			result, no = s.post(r, method == "sendPhoto")
@@ -92,6 +95,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		result, no = s.member(r)
 		s.mu.Unlock()
+	case "getChatAdministrators":
+		s.mu.Lock()
+		result, no = s.administrators(r)
+		s.mu.Unlock()
+	case "deleteWebhook":
+		s.SetWebhook("")
+		result = true
 	case "getMyCommands", "setMyCommands":
 		s.mu.Lock()
 		result, no = s.commands(r, method == "setMyCommands")
@@ -102,12 +112,25 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case drop:
 		panic(http.ErrAbortHandler) // the connection ends without an answer
+	case half:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, `{"ok":true,"result":{"message_id":`)
+		panic(http.ErrAbortHandler)
 	case no != nil:
 		refuse(w, no)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "result": result})
 	}
+}
+
+func record(method string, r *http.Request) Request {
+	q := Request{Method: method, Params: r.Form}
+	if r.MultipartForm != nil {
+		q.Files = slices.Collect(maps.Keys(r.MultipartForm.File))
+	}
+	return q
 }
 
 func refuse(w http.ResponseWriter, no *refusal) {
@@ -220,7 +243,7 @@ func (s *Server) post(r *http.Request, photo bool) (any, *refusal) {
 		v, no = read(r.FormValue("caption"), r.FormValue("parse_mode"), 1024, "", "message caption is too long")
 		m.HasPhoto = true
 		var refused *refusal
-		if m.Photo, refused = upload(r, "photo"); refused != nil {
+		if m.Photo, refused = s.photo(r, "photo", r.FormValue("photo")); refused != nil {
 			return nil, refused
 		}
 	} else {
@@ -260,11 +283,61 @@ func (s *Server) post(r *http.Request, photo bool) (any, *refusal) {
 			return nil, bad("message to be replied not found")
 		}
 	}
+	if no := s.paced(c); no != nil {
+		return nil, no
+	}
 	m.Text, m.Links, m.Mentions = v.text, v.links, v.mentions
 	s.lastID++
 	m.ID = s.lastID
 	s.shown = append(s.shown, m)
 	return m.json(c), nil
+}
+
+// photo is an upload in a part of a request, or an earlier one by its file_id.
+func (s *Server) photo(r *http.Request, part, id string) ([]byte, *refusal) {
+	if id == "" || strings.HasPrefix(id, "attach://") {
+		photo, no := upload(r, part)
+		if no == nil {
+			s.photos[fileID(photo)] = photo
+		}
+		return photo, no
+	}
+	photo, known := s.photos[id]
+	if !known {
+		return nil, bad("wrong file identifier/HTTP URL specified")
+	}
+	return photo, nil
+}
+
+// fileID names a photo to this bot.
+func fileID(photo []byte) string { return fmt.Sprintf("AgACAgQ%x", sha256.Sum256(photo)) }
+
+// paced counts a send or an edit in a chat, or refuses it: Telegram publishes
+// one a second in a chat, 20 a minute in a group, and 30 a second in all, and
+// lets short bursts pass, here five in five seconds.
+// https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+func (s *Server) paced(c *chat) *refusal {
+	if s.now == nil {
+		return nil
+	}
+	now := s.now()
+	wait := time.Duration(0)
+	for _, l := range []struct {
+		of   int64
+		n    int
+		span time.Duration
+		all  bool
+	}{{0, 30, time.Second, true}, {c.id, 5, 5 * time.Second, true}, {c.id, 20, time.Minute, c.kind != Private}} {
+		if past := s.paces[l.of]; l.all && len(past) >= l.n {
+			wait = max(wait, past[len(past)-l.n].Add(l.span).Sub(now))
+		}
+	}
+	if wait > 0 {
+		seconds := int((wait + time.Second - 1) / time.Second)
+		return &refusal{code: 429, text: fmt.Sprintf("Too Many Requests: retry after %d", seconds), wait: seconds}
+	}
+	s.paces[0], s.paces[c.id] = append(s.paces[0], now), append(s.paces[c.id], now)
+	return nil
 }
 
 // upload is the photo in a part of a request.
@@ -303,14 +376,10 @@ func (s *Server) edit(r *http.Request, method string) (any, *refusal) {
 			Type, Media, Caption string
 			Mode                 string `json:"parse_mode"`
 		}
-		part := ""
-		if err := json.Unmarshal([]byte(r.FormValue("media")), &media); err == nil {
-			part, _ = strings.CutPrefix(media.Media, "attach://")
-		}
-		if part == "" || media.Type != "photo" {
+		if err := json.Unmarshal([]byte(r.FormValue("media")), &media); err != nil || media.Media == "" || media.Type != "photo" {
 			return nil, bad("can't parse InputMedia")
 		}
-		if photo, no = upload(r, part); no == nil {
+		if photo, no = s.photo(r, strings.TrimPrefix(media.Media, "attach://"), media.Media); no == nil {
 			v, no = read(media.Caption, media.Mode, 1024, "", "message caption is too long")
 		}
 	case method == "editMessageCaption" && !m.HasPhoto:
@@ -331,6 +400,9 @@ func (s *Server) edit(r *http.Request, method string) (any, *refusal) {
 	}
 	if (photo == nil || bytes.Equal(photo, m.Photo)) && v.text == m.Text && slices.Equal(v.links, m.Links) && slices.EqualFunc(keys, m.Buttons, slices.Equal[[]Button]) {
 		return nil, bad("message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message")
+	}
+	if no := s.paced(c); no != nil {
+		return nil, no
 	}
 	m.Was = append(m.Was, m.Text)
 	m.Text, m.Links, m.Mentions, m.Buttons = v.text, v.links, v.mentions, keys
@@ -357,6 +429,11 @@ func (m *Message) json(c *chat) map[string]any {
 	}
 	if m.HasPhoto {
 		j["caption"] = m.Text
+		// The smallest size comes first. https://core.telegram.org/bots/api#photosize
+		j["photo"] = []any{
+			map[string]any{"file_id": "thumb-" + fileID(m.Photo)[:12], "file_unique_id": "a", "width": 90, "height": 60},
+			map[string]any{"file_id": fileID(m.Photo), "file_unique_id": "b", "width": 900, "height": 600},
+		}
 	} else {
 		j["text"] = m.Text
 	}
@@ -372,12 +449,30 @@ func (s *Server) member(r *http.Request) (any, *refusal) {
 	if no != nil {
 		return nil, no
 	}
+	if c.hidden {
+		return nil, bad("member list is inaccessible")
+	}
 	user, _ := strconv.ParseInt(r.FormValue("user_id"), 10, 64)
 	status := "member"
 	if c.admins[user] {
 		status = "administrator"
 	}
 	return map[string]any{"status": status, "user": map[string]any{"id": user}}, nil
+}
+
+// administrators is getChatAdministrators; s.mu is held.
+func (s *Server) administrators(r *http.Request) (any, *refusal) {
+	c, no := s.target(r)
+	if no != nil {
+		return nil, no
+	}
+	all := []any{}
+	for user, is := range c.admins {
+		if is {
+			all = append(all, map[string]any{"status": "administrator", "user": map[string]any{"id": user}})
+		}
+	}
+	return all, nil
 }
 
 // commands is getMyCommands and setMyCommands; s.mu is held.

@@ -23,6 +23,7 @@ type Said struct {
 	Locale     string    // "" if unknown
 	Bot        bool      // another bot says it
 	Anonymous  bool      // an administrator who stays unnamed says it
+	Forward    bool      // somebody else said it first
 	At         time.Time // zero for now
 }
 
@@ -51,6 +52,15 @@ func (s *Server) SayAs(a Said) (message int64) {
 			m["from"] = map[string]any{"id": anonymous, "is_bot": true, "username": "GroupAnonymousBot"}
 			m["sender_chat"] = c.json()
 		}
+		kind := "message"
+		if c.kind == Channel {
+			kind = "channel_post"
+			delete(m, "from")
+			m["sender_chat"] = c.json()
+		}
+		if a.Forward {
+			m["forward_origin"] = map[string]any{"type": "hidden_user", "sender_user_name": "somebody", "date": a.At.Unix()}
+		}
 		if a.Topic != 0 {
 			m["message_thread_id"], m["is_topic_message"] = a.Topic, true
 		}
@@ -61,7 +71,7 @@ func (s *Server) SayAs(a Said) (message int64) {
 			m["entities"] = []any{map[string]any{"type": "bot_command", "offset": 0, "length": len(word)}}
 		}
 		c.said[message] = m
-		s.push(map[string]any{"message": m})
+		s.push(map[string]any{kind: m})
 	})
 	return message
 }
@@ -151,6 +161,9 @@ func (s *Server) getUpdates(r *http.Request) (any, *refusal) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.webhook != "" {
+		return nil, &refusal{code: 409, text: "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"}
+	}
 	if s.polls > 0 {
 		s.interrupt()
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ const (
 	Group      Kind = "group"
 	Supergroup Kind = "supergroup"
 	Forum      Kind = "forum" // a supergroup with topics
+	Channel    Kind = "channel"
 )
 
 // Message is one message of the bot's as a person sees it now.
@@ -81,6 +83,11 @@ type Server struct {
 	failures []failure       // of the next sends and edits
 	stalls   []chan struct{} // the next sends wait; closed when one has come
 	calls    map[string]int
+	requests []Request
+	webhook  string                // where updates go instead; "" for nowhere
+	photos   map[string][]byte     // by file_id
+	now      func() time.Time      // of the rate limits; nil if there are none
+	paces    map[int64][]time.Time // sends and edits by chat, and under 0 over all
 	menus    map[string]json.RawMessage
 	pressed  map[string]bool // presses, and whether they were answered
 }
@@ -93,6 +100,7 @@ type chat struct {
 	movedTo int64
 	topics  map[int64]bool // open?
 	admins  map[int64]bool
+	hidden  bool                     // nobody is told who a member is
 	said    map[int64]map[string]any // by people
 }
 
@@ -106,7 +114,7 @@ type update struct {
 func New(t testing.TB) *Server {
 	s := &Server{
 		done: make(chan struct{}), chats: map[int64]*chat{}, newest: make(chan struct{}), hang: make(chan struct{}), changed: make(chan struct{}),
-		calls: map[string]int{}, menus: map[string]json.RawMessage{}, pressed: map[string]bool{}, lastID: 100, lastUp: 500,
+		photos: map[string][]byte{}, paces: map[int64][]time.Time{}, calls: map[string]int{}, menus: map[string]json.RawMessage{}, pressed: map[string]bool{}, lastID: 100, lastUp: 500,
 	}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
@@ -142,6 +150,33 @@ func (s *Server) DeleteTopic(id, topic int64) { s.with(id, func(c *chat) { delet
 // SetAdmin makes a person an administrator of a chat, or none any more.
 func (s *Server) SetAdmin(id, user int64, is bool) {
 	s.with(id, func(c *chat) { c.admins[user] = is })
+}
+
+// HideMembers keeps it from the bot what a member of a chat is; the list of
+// administrators it is told.
+func (s *Server) HideMembers(id int64) { s.with(id, func(c *chat) { c.hidden = true }) }
+
+// SetWebhook sends updates to an address from now on: nobody can poll until the
+// webhook is deleted.
+func (s *Server) SetWebhook(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.webhook = address
+	s.interrupt()
+}
+
+// Limit switches the rate limits on, by a clock.
+func (s *Server) Limit(now func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = now
+}
+
+// ForgetPhotos makes every file_id worthless.
+func (s *Server) ForgetPhotos() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.photos)
 }
 
 // Kick throws the bot out of a chat, or, in a private one, blocks it.
@@ -263,6 +298,20 @@ func (s *Server) Calls(method string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[method]
+}
+
+// A Request is a call as it came.
+type Request struct {
+	Method string
+	Params url.Values
+	Files  []string // the names of the fields that hold files
+}
+
+// Requests are all calls so far.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
 }
 
 // Menu is what help a command has for people of a language_code, by command.
