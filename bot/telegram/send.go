@@ -2,11 +2,13 @@ package telegram
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	tgbotapi "github.com/go-telegram-bot-api/telegram-bot-api/v5"
@@ -87,14 +89,7 @@ type posting struct {
 // post sends a new message. If its topic is closed or gone it goes to the chat
 // itself; if Telegram cannot read the markup it goes without.
 func (a *Adapter) post(ctx context.Context, p posting, t text) (bot.Posted, error) {
-	method, field, within := "sendMessage", "text", sendWithin
 	params := tgbotapi.Params{"chat_id": strconv.FormatInt(p.chat, 10)}
-	if len(p.photo) > 0 {
-		method, field, within = "sendPhoto", "caption", uploadWithin
-	} else {
-		t = t.orEllipsis()
-		params["link_preview_options"] = noPreview
-	}
 	if p.topic != general {
 		params.AddNonEmpty("message_thread_id", p.topic)
 	}
@@ -108,16 +103,14 @@ func (a *Adapter) post(ctx context.Context, p posting, t text) (bot.Posted, erro
 
 	var posted bot.Posted
 	for {
-		var sent struct {
-			ID int64 `json:"message_id"`
-		}
-		err := a.marked(ctx, method, field, within, params, t, p.photo, &sent)
+		var at shown
+		err := a.write(ctx, "sendMessage", "sendPhoto", params, t, p.photo, &at)
 		if params["message_thread_id"] != "" && noTopic(err) {
 			delete(params, "message_thread_id")
 			posted.Elsewhere = true
 			continue
 		}
-		posted.Message = strconv.FormatInt(sent.ID, 10)
+		posted.Message = strconv.FormatInt(at.ID, 10)
 		return posted, err
 	}
 }
@@ -133,8 +126,7 @@ func (a *Adapter) edit(ctx context.Context, chat int64, message string, m bot.Me
 	if len(m.Image) > 0 {
 		err = a.replace(ctx, params, t, m.Image)
 	} else {
-		params["link_preview_options"] = noPreview
-		err = a.marked(ctx, "editMessageText", "text", sendWithin, params, t.orEllipsis(), nil, nil)
+		err = a.write(ctx, "editMessageText", "", params, t, nil, new(shown))
 		if said(err, "there is no text in the message to edit") {
 			if units(t.plain) > captionMost {
 				// As if it were gone, so that it is shown anew.
@@ -142,7 +134,7 @@ func (a *Adapter) edit(ctx context.Context, chat int64, message string, m bot.Me
 			}
 			delete(params, "link_preview_options")
 			delete(params, "text")
-			err = a.marked(ctx, "editMessageCaption", "caption", sendWithin, params, t, nil, nil)
+			err = a.caption(ctx, params, t)
 		}
 	}
 	if said(err, "message is not modified") {
@@ -151,33 +143,117 @@ func (a *Adapter) edit(ctx context.Context, chat int64, message string, m bot.Me
 	return err
 }
 
+// shown is the part of Telegram's answer to a message that we use.
+type shown struct {
+	ID    int64 `json:"message_id"`
+	Photo []struct {
+		FileID string `json:"file_id"`
+	} `json:"photo"` // in several sizes, the largest last
+}
+
+// write calls the method for a text, or that for a picture with a caption.
+func (a *Adapter) write(ctx context.Context, words, pictures string, params tgbotapi.Params, t text, photo []byte, at *shown) error {
+	if len(photo) == 0 {
+		params["link_preview_options"] = noPreview
+		return marked(t.orEllipsis(), func(s, mode string) error {
+			params["text"], params["parse_mode"] = s, mode
+			return a.client.call(ctx, words, sendWithin, params, nil, at)
+		})
+	}
+	return marked(t, func(s, mode string) error {
+		params["caption"], params["parse_mode"] = s, mode
+		return a.picture(ctx, pictures, params, photo, func(file string) error {
+			delete(params, "photo") // an upload is a part of its own
+			if file != attached {
+				params["photo"] = file
+			}
+			return nil
+		}, at)
+	})
+}
+
+// caption changes the words beside a picture.
+func (a *Adapter) caption(ctx context.Context, params tgbotapi.Params, t text) error {
+	return marked(t, func(s, mode string) error {
+		params["caption"], params["parse_mode"] = s, mode
+		return a.client.call(ctx, "editMessageCaption", sendWithin, params, nil, nil)
+	})
+}
+
 // replace puts a picture, with its caption, in the place of a message's text or
 // picture. https://core.telegram.org/bots/api#inputmediaphoto
 func (a *Adapter) replace(ctx context.Context, params tgbotapi.Params, t text, photo []byte) error {
-	with := func(caption, mode string) error {
-		media, err := json.Marshal(map[string]string{"type": "photo", "media": "attach://photo", "caption": caption, "parse_mode": mode})
-		if err != nil {
+	return marked(t, func(s, mode string) error {
+		return a.picture(ctx, "editMessageMedia", params, photo, func(file string) error {
+			media := map[string]string{"type": "photo", "media": file, "caption": s}
+			if mode != "" {
+				media["parse_mode"] = mode
+			}
+			body, err := json.Marshal(media)
+			params["media"] = string(body)
+			return err
+		}, new(shown))
+	})
+}
+
+// attached names the picture that is uploaded with a call.
+const attached = "attach://photo"
+
+// picture calls a method with a picture: one that Telegram has already goes by
+// its file_id, any other is uploaded. name puts what stands for it into the
+// parameters.
+func (a *Adapter) picture(ctx context.Context, method string, params tgbotapi.Params, photo []byte, name func(file string) error, at *shown) error {
+	sum := sha256.Sum256(photo)
+	if id := a.photos.get(sum); id != "" {
+		if err := name(id); err != nil {
 			return err
 		}
-		params["media"] = string(media)
-		return a.client.call(ctx, "editMessageMedia", uploadWithin, params, photo, nil)
+		err := a.client.call(ctx, method, sendWithin, params, nil, at)
+		if !said(err, "wrong file identifier", "wrong remote file identifier") {
+			return err
+		}
+		a.photos.put(sum, "") // another bot's, or too old
 	}
-	err := with(t.html, "HTML")
-	if said(err, badMarkup) {
-		err = with(t.plain, "")
+	if err := name(attached); err != nil {
+		return err
+	}
+	err := a.client.call(ctx, method, uploadWithin, params, photo, at)
+	if n := len(at.Photo); err == nil && n > 0 {
+		a.photos.put(sum, at.Photo[n-1].FileID)
 	}
 	return err
 }
 
-// marked calls method with a text in a field, and once more without markup if
+// photos remembers the file_ids of pictures by their sums, so that a chart for
+// many chats is uploaded once.
+type photos struct {
+	mu sync.Mutex
+	id map[[sha256.Size]byte]string
+}
+
+const photosMost = 256 // forgotten all at once: it is a cache
+
+func (p *photos) get(sum [sha256.Size]byte) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.id[sum]
+}
+
+func (p *photos) put(sum [sha256.Size]byte, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.id) >= photosMost {
+		clear(p.id)
+	}
+	p.id[sum] = id
+}
+
+// marked calls with a text and its parse mode, and once more without markup if
 // Telegram cannot read that.
-func (a *Adapter) marked(ctx context.Context, method, field string, within time.Duration, params tgbotapi.Params, t text, photo []byte, out any) error {
-	params[field], params["parse_mode"] = t.html, "HTML"
-	err := a.client.call(ctx, method, within, params, photo, out)
+func marked(t text, call func(s, mode string) error) error {
+	err := call(t.html, "HTML")
 	if said(err, badMarkup) {
-		delete(params, "parse_mode")
-		params[field] = t.plain
-		err = a.client.call(ctx, method, within, params, photo, out)
+		err = call(t.plain, "")
 	}
 	return err
 }

@@ -289,3 +289,96 @@ func TestAnEndedContextIsNoLostAnswer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAPictureForManyChatsIsUploadedOnce(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	a := newAdapter(t, s, nil)
+	m := bot.Message{Title: "chart", Image: chart(t)}
+	uploads := func() (n int) {
+		for _, r := range s.Requests() {
+			n += len(r.Files)
+		}
+		return n
+	}
+	var last bot.Posted
+	for _, c := range []int64{group, forum, private, group} {
+		p, err := a.Send(t.Context(), bot.Target{Chat: chatID(c, 0)}, m, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = p
+	}
+	if _, err := a.Send(t.Context(), bot.Target{Chat: chatID(group, 0), Edit: last.Message}, bot.Message{Title: "edited", Image: chart(t)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if n := uploads(); n != 1 {
+		t.Errorf("uploaded %d times", n)
+	}
+	s.ForgetPhotos()
+	for range 2 {
+		if _, err := a.Send(t.Context(), bot.Target{Chat: chatID(forum, 0)}, m, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := uploads(); n != 2 {
+		t.Errorf("uploaded %d times after Telegram forgot it, want once more", n)
+	}
+	for _, shown := range s.All() {
+		if !bytes.Equal(shown.Photo, m.Image) {
+			t.Errorf("shown as %+v", shown)
+		}
+	}
+}
+
+func TestAnAnswerCutInHalfLeavesItUnknown(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.FailHalf(2)
+	a := newAdapter(t, s, nil)
+	for i, m := range []bot.Message{line("x"), {Title: "x", Image: chart(t)}} {
+		_, err := a.Send(t.Context(), bot.Target{Chat: chatID(group, 0)}, m, "")
+		if e := failed(t, err); e.Class != bot.Unknown || len(s.Messages(group)) != i+1 {
+			t.Errorf("%v with %d shown", err, len(s.Messages(group)))
+		}
+	}
+}
+
+// A sender that keeps to Limits is never refused for its pace.
+func TestTelegramBearsThePace(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	now := time.Unix(1_800_000_000, 0)
+	s.Limit(func() time.Time { return now })
+	a := newAdapter(t, s, nil)
+	l := a.Limits()
+	send := func() error {
+		_, err := a.Send(t.Context(), bot.Target{Chat: chatID(group, 0)}, line("x"), "")
+		return err
+	}
+	for range 3 { // bursts after a rest, and what follows
+		now = now.Add(time.Hour)
+		for range l.Burst - 1 {
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(l.Global)
+		}
+		for range 40 {
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(l.Every)
+		}
+	}
+	for range 20 { // twice the pace is too much
+		now = now.Add(l.Every / 2)
+		if err := send(); err != nil {
+			if e := failed(t, err); e.Class != bot.RateLimited || e.Wait < time.Second || e.Wait > time.Minute {
+				t.Errorf("got %+v", e)
+			}
+			return
+		}
+	}
+	t.Error("the fake bears any pace")
+}

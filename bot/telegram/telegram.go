@@ -4,6 +4,7 @@ package telegram
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,7 @@ type Adapter struct {
 	cfg    Config
 	client *client
 	admins admins
+	photos photos
 
 	poll  time.Duration // how long Telegram may hold a getUpdates that has nothing
 	pause func(ctx context.Context, d time.Duration)
@@ -79,7 +81,7 @@ func New(cfg Config) (*Adapter, error) {
 	}
 	return &Adapter{
 		cfg: cfg, client: newClient(cfg.Token, cfg.APIURL, cfg.HTTP),
-		admins: admins{known: map[member]standing{}}, poll: 50 * time.Second, pause: pause,
+		admins: admins{known: map[member]standing{}}, photos: photos{id: map[[sha256.Size]byte]string{}}, poll: 50 * time.Second, pause: pause,
 	}, nil
 }
 
