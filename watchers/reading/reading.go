@@ -51,6 +51,7 @@ type Agreement struct {
 	Term      string   // "10y" or "multiyear"
 	Exclusive string   // "yes" or "no"
 	Cancelled bool
+	More      bool // the title says that it is another than one known
 }
 
 // Milestone is a step of a site's expansion as one item tells it.

@@ -140,7 +140,7 @@ func (r *Reader) agreement(p *page, out Reading, where map[chokepoint.Symbol][]l
 	if len(suppliers) == 0 {
 		return nil
 	}
-	a := &Agreement{Cancelled: cancelled}
+	a := &Agreement{Cancelled: cancelled, More: within(p.classes["more"], 0, p.title)}
 	switch {
 	case len(buyers) > 0:
 		a.Buyer = string(buyers[0])
