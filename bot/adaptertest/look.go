@@ -91,7 +91,8 @@ func turns(r rune) bool {
 
 // linked says what is wrong with the links of s: those of m that lead to the
 // web must be there, and no others, but for an address that a platform makes a
-// link of because it can be read.
+// link of because it can be read. Where a text's brackets do not pair, which
+// Discord's links cannot hold, a sign beside it may carry the link.
 func linked(s Sent, m bot.Message) error {
 	want := map[string]string{} // text by address
 	note := func(text, address string) {
@@ -107,7 +108,8 @@ func linked(s Sent, m bot.Message) error {
 	}
 	for _, l := range s.Links {
 		to := plainURL(l.URL)
-		if text, ok := want[to]; ok && strings.TrimSpace(bot.Neutral(l.Text)) == text {
+		shown := strings.TrimSpace(bot.Neutral(l.Text))
+		if text, ok := want[to]; ok && (shown == text || strings.ContainsAny(text, "[]") && shown == "↗") {
 			delete(want, to)
 			continue
 		}
