@@ -186,7 +186,7 @@ func (h handler) Handle(_ context.Context, in bot.Inbound) bot.Answer { return h
 
 var chat = chokepoint.ChatID{Platform: chokepoint.Telegram, ID: "1"}
 
-func open(t *testing.T) *sqlitestore.Store {
+func open(t testing.TB) *sqlitestore.Store {
 	t.Helper()
 	s, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -209,13 +209,13 @@ type memory interface {
 var holders atomic.Int64
 
 // start runs a bot over s until the test ends, or the returned func is called.
-func start(t *testing.T, s memory, h bot.Handler, adapters ...bot.Adapter) (stop func()) {
+func start(t testing.TB, s memory, h bot.Handler, adapters ...bot.Adapter) (stop func()) {
 	t.Helper()
 	return startWith(t, s, bot.Config{Handler: h, Adapters: adapters})
 }
 
 // startWith is start with some of the configuration given.
-func startWith(t *testing.T, s memory, cfg bot.Config) (stop func()) {
+func startWith(t testing.TB, s memory, cfg bot.Config) (stop func()) {
 	t.Helper()
 	wait := func(what store.What) func(context.Context, int64) (int64, error) {
 		return func(ctx context.Context, seen int64) (int64, error) { return s.Await(ctx, what, seen) }
@@ -244,7 +244,7 @@ func alert(story string, n int, headline string, change ...func(*chokepoint.Aler
 	return a
 }
 
-func publish(t *testing.T, s *sqlitestore.Store, alerts ...chokepoint.Alert) {
+func publish(t testing.TB, s *sqlitestore.Store, alerts ...chokepoint.Alert) {
 	t.Helper()
 	if err := s.Publish(t.Context(), time.Now(), alerts); err != nil {
 		t.Fatal(err)

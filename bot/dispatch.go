@@ -18,9 +18,12 @@ const (
 	// platforms count edits like messages.
 	editEvery = 30 * time.Second
 	// ahead is how many grants are taken for each send that can run.
-	ahead = 4
-	// settleBatch is how many outcomes are written at once at most.
+	ahead = 8
+	// settleBatch is how many outcomes are written at once at most, and
+	// settleEvery how long the first of them waits for others: a commit costs
+	// as much as dozens of outcomes in it.
 	settleBatch = 512
+	settleEvery = 2 * time.Millisecond
 	// settleStop is how long outcomes are still written after the last send,
 	// when the program stops.
 	settleStop = 1500 * time.Millisecond
@@ -140,23 +143,22 @@ func (d *dispatcher) take(ctx context.Context, todo chan<- chokepoint.Grant) {
 	}
 }
 
-// settle writes outcomes, as many at once as have come in while the last were
-// written.
+// settle writes outcomes, as many at once as come in a short while.
 func (d *dispatcher) settle(ctx context.Context) {
 	for first := range d.done {
 		batch := []chokepoint.Settlement{first}
+		enough := time.After(settleEvery)
+	gather:
 		for len(batch) < settleBatch {
 			select {
 			case s, ok := <-d.done:
 				if !ok {
-					d.write(ctx, batch)
-					return
+					break gather
 				}
 				batch = append(batch, s)
-				continue
-			default:
+			case <-enough:
+				break gather
 			}
-			break
 		}
 		d.write(ctx, batch)
 	}
