@@ -133,10 +133,30 @@ type trip struct {
 	status int         // of an answer read to its end; 0 if there was none
 }
 
+// whole takes an upload out of the library's pipe, so that it has a length and
+// can be sent again on a new connection if an idle one turns out to be closed,
+// with nothing of it sent.
+func whole(req *http.Request) error {
+	if req.GetBody != nil {
+		return nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return err
+	}
+	req.ContentLength = int64(len(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.Body, err = req.GetBody()
+	return err
+}
+
 // Do implements tgbotapi.HTTPClient.
 func (t *trip) Do(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.within)
 	defer cancel()
+	if err := whole(req); err != nil {
+		return nil, err
+	}
 	// Headers are reported before they leave, so that an answer or a broken
 	// connection cannot overtake the report. A request that broke off while it
 	// was written is one the other side cannot have understood.

@@ -382,3 +382,29 @@ func TestTelegramBearsThePace(t *testing.T) {
 	}
 	t.Error("the fake bears any pace")
 }
+
+func TestAnUploadCanBeSentAgainOnANewConnection(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	var lengths []int64
+	a := newAdapter(t, s, func(c *Config) {
+		c.HTTP = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.GetBody == nil {
+				t.Error("the body is gone with the first try")
+			}
+			lengths = append(lengths, r.ContentLength)
+			return http.DefaultTransport.RoundTrip(r)
+		})
+	})
+	m := bot.Message{Title: "x", Image: chart(t)}
+	if _, err := a.Send(t.Context(), bot.Target{Chat: chatID(group, 0)}, m, ""); err != nil {
+		t.Fatal(err)
+	}
+	if len(lengths) != 1 || lengths[0] < int64(len(m.Image)) {
+		t.Errorf("lengths are %v", lengths)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
