@@ -281,7 +281,7 @@ func (p page) price() []bot.Line {
 		lines = append(lines, bot.Text(p.t("render.price.late", i18n.Args{"N": int(late / time.Minute)})))
 	}
 	if c := p.fact("change"); c != "" {
-		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(c), "From": p.fact("from")})))
+		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(c), "From": cents(p.fact("from"))})))
 	}
 	return lines
 }
@@ -322,7 +322,7 @@ func (p page) coldWater() string {
 			continue
 		}
 		text := k.Caution.In(p.lang)
-		if reading := p.Reading(n.Facts, p.lang); reading != "" {
+		if reading := p.Reading(n.Facts, p.lang); reading != "" && n.Facts["count"] != "0" {
 			text = p.t("render.cold", i18n.Args{"Caution": text, "Reading": reading})
 		}
 		parts = append(parts, text)
@@ -492,7 +492,7 @@ func (p page) condition() string {
 	return p.Condition(chokepoint.Symbol(p.fact("symbol")), p.fact("condition"), p.lang)
 }
 
-func (p page) quoted() string { return strings.TrimSpace(p.fact("price") + " " + p.fact("currency")) }
+func (p page) quoted() string { return strings.TrimSpace(cents(p.fact("price")) + " " + p.fact("currency")) }
 
 // clip cuts s to n runes.
 func clip(s string, n int) string {

@@ -82,6 +82,16 @@ func (p page) money(s string) string {
 	return strings.TrimSpace(round(f) + unit + " " + currency)
 }
 
+// cents is a price with at least two digits after the point.
+func cents(s string) string {
+	if d, err := chokepoint.ParseDecimal(s); err == nil {
+		if two := d.Fixed(2); strings.HasPrefix(two, d.String()) {
+			return two
+		}
+	}
+	return bot.Neutral(s)
+}
+
 // round is f with at most two digits after the point.
 func round(f float64) string {
 	s := strconv.FormatFloat(f, 'f', 2, 64)
@@ -146,6 +156,9 @@ func (p page) day(s string) string {
 // clock is a moment in the chat's zone: the time alone within the day it is
 // sent, with the day otherwise.
 func (p page) clock(t time.Time) string {
+	if t.Equal(t.UTC().Truncate(24 * time.Hour)) { // a day, of which no time is known
+		return p.day(t.UTC().Format(time.DateOnly))
+	}
 	t = t.In(p.zone)
 	sent := p.sent.In(p.zone)
 	if t.Year() == sent.Year() && t.YearDay() == sent.YearDay() {
