@@ -1,6 +1,3 @@
-// Package thesis keeps the state of what the thesis waits for and of what
-// speaks against it: the cards of catalysts and risks, and alerts on evidence
-// that no other watcher tells.
 package thesis
 
 import (
@@ -8,57 +5,89 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
-	book "github.com/chokepoint-bot/chokepoint/internal/thesis"
+	"github.com/chokepoint-bot/chokepoint/internal/thesis"
 	"github.com/chokepoint-bot/chokepoint/watchers"
 	"github.com/chokepoint-bot/chokepoint/watchers/reading"
 	"github.com/chokepoint-bot/chokepoint/watchers/story"
 )
 
-// Judge keeps the cards. It is not safe for concurrent use.
+const (
+	// window is how long tellings of one event come in.
+	window = 5 * 24 * time.Hour
+	// most is how many pieces of evidence a card remembers.
+	most = 200
+
+	importanceCatalyst = 75
+	importanceRisk     = 60
+)
+
+// Judge attaches evidence to catalysts and risks, and keeps a state for each.
+// It is not safe for concurrent use.
 type Judge struct {
-	th     *book.Thesis
+	th     *thesis.Thesis
 	topic  chokepoint.Topic
 	reader *reading.Reader
+	cards  map[string]string // the card that a kind of evidence moves
 }
 
-// New makes the judge of th whose alerts are of topic.
-func New(th *book.Thesis, topic chokepoint.Topic) (*Judge, error) {
-	if len(th.Catalysts)+len(th.Risks) == 0 {
-		return nil, fmt.Errorf("thesis: judging %s: it has no catalysts and no risks", th.ID)
+// New makes the judge of th's catalysts and risks, whose alerts are of topic.
+func New(th *thesis.Thesis, topic chokepoint.Topic) (*Judge, error) {
+	j := &Judge{th: th, topic: topic, reader: reading.NewReader(th), cards: map[string]string{}}
+	known := map[string]bool{}
+	for _, c := range th.Catalysts {
+		known[c.ID] = true
 	}
-	return &Judge{th: th, topic: topic, reader: reading.NewReader(th)}, nil
+	for _, r := range th.Risks {
+		known[r.ID] = true
+	}
+	for _, r := range th.Rules {
+		if !known[r.Card] {
+			return nil, fmt.Errorf("thesis: rule %s moves %q, which is neither a catalyst nor a risk: %w", r.Kind, r.Card, chokepoint.ErrNotFound)
+		}
+		j.cards[r.Kind] = r.Card
+	}
+	return j, nil
 }
 
 var _ watchers.Judge = (*Judge)(nil)
 
-// A card is what is remembered of a catalyst or a risk.
-type card struct {
-	State  string             `json:"state"`
-	Since  time.Time          `json:"since,omitzero"`
-	Trail  story.Trail        `json:"trail"`
-	Worse  []time.Time        `json:"worse,omitempty"`  // evidence against the thesis, in 90 days
-	Better []time.Time        `json:"better,omitempty"` // and for it
-	Alert  chokepoint.AlertID `json:"alert,omitempty"`
-}
-
+// memory is the judge's state.
 type memory struct {
 	story.Book
-	Cards  map[string]*card           `json:"cards"` // by ID
-	Market map[chokepoint.Symbol]days `json:"market,omitempty"`
+	Market market           `json:"market"`
+	Cards  map[string]*card `json:"cards"` // by the catalyst's or risk's ID
 }
 
-// Kinds are news and filings, and what the readings are taken from.
+// card is what is remembered of a catalyst or a risk.
+type card struct {
+	story.Trail
+	Moves []move             `json:"moves,omitempty"`
+	State string             `json:"state"`
+	Trend int8               `json:"trend,omitempty"`
+	Since time.Time          `json:"since,omitzero"`
+	Alert chokepoint.AlertID `json:"alert,omitempty"`
+}
+
+// move is one piece of evidence.
+type move struct {
+	At      time.Time `json:"at"`
+	For     int8      `json:"for,omitempty"` // the thesis, or against it
+	Owner   string    `json:"owner"`
+	Primary bool      `json:"primary,omitempty"`
+}
+
+// Kinds are news and filings for evidence, bars and quotes for readings.
 func (j *Judge) Kinds() []chokepoint.Kind {
 	return []chokepoint.Kind{chokepoint.KindNews, chokepoint.KindFiling, chokepoint.KindBar, chokepoint.KindQuote}
 }
 
-// Judge tells evidence that no other watcher tells: items on a site or an
-// agreement move its cards in silence. A story speaks again when a primary
-// source says it for the first time. Without a state it learns only. See
-// watchers.Judge.
+// Judge weighs evidence and prices. It alerts of evidence that no other watcher
+// speaks of: steps of a site and agreements it only takes note of. Without a
+// state it learns only. See watchers.Judge.
 func (j *Judge) Judge(in watchers.Input) (watchers.Verdict, error) {
 	mem := memory{}
 	if in.State != nil {
@@ -66,30 +95,31 @@ func (j *Judge) Judge(in watchers.Input) (watchers.Verdict, error) {
 			return watchers.Verdict{}, fmt.Errorf("thesis: read the judge's state: %w", err)
 		}
 	}
+	if mem.Market == nil {
+		mem.Market = market{}
+	}
 	if mem.Cards == nil {
 		mem.Cards = map[string]*card{}
-	}
-	if mem.Market == nil {
-		mem.Market = map[chokepoint.Symbol]days{}
 	}
 	var v watchers.Verdict
 	for _, o := range in.Observations {
 		switch {
-		case o.Kind == chokepoint.KindBar && o.Bar != nil && o.Bar.Close > 0:
-			if b := o.Bar; j.follows(b.Symbol) {
-				mem.Market[b.Symbol] = mem.Market[b.Symbol].add(day{b.Day, b.High.Float(), b.Low.Float(), b.Close.Float()})
-			}
-		case o.Kind == chokepoint.KindQuote && o.Quote != nil && o.Quote.Price > 0:
-			if j.follows(o.Quote.Symbol) {
-				mem.quote(o.Quote)
-			}
+		case o.Bar != nil:
+			mem.Market.bar(*o.Bar)
+		case o.Quote != nil:
+			mem.Market.quote(*o.Quote)
 		default:
-			if a, ok := j.weigh(&mem, in, o); ok {
+			if a, ok := j.tell(&mem, in, o); ok {
 				v.Alerts = append(v.Alerts, a)
 			}
 		}
 	}
-	v.Cards = j.cards(&mem, in.Now)
+	for _, c := range j.th.Catalysts {
+		v.Cards = append(v.Cards, j.catalyst(&mem, c, in.Now))
+	}
+	for _, r := range j.th.Risks {
+		v.Cards = append(v.Cards, j.risk(&mem, r, in.Now))
+	}
 	state, err := json.Marshal(mem)
 	if err != nil {
 		return watchers.Verdict{}, fmt.Errorf("thesis: write the judge's state: %w", err)
@@ -98,240 +128,283 @@ func (j *Judge) Judge(in watchers.Input) (watchers.Verdict, error) {
 	return v, nil
 }
 
-// follows reports whether a reading is taken from s.
-func (j *Judge) follows(s chokepoint.Symbol) bool {
-	return s == tenYear || s == sox || slices.ContainsFunc(j.th.Risks, func(r book.Risk) bool { return slices.Contains(r.Symbols, s) })
-}
-
-// quote is the trading day so far.
-func (m *memory) quote(q *chokepoint.Quote) {
-	at := q.At
-	if zone, err := time.LoadLocation(q.Zone); err == nil {
-		at = at.In(zone)
-	}
-	d := day{at.Format(time.DateOnly), q.High.Float(), q.Low.Float(), q.Price.Float()}
-	if d.High == 0 || d.Low == 0 {
-		d.High, d.Low = d.Close, d.Close
-	}
-	m.Market[q.Symbol] = m.Market[q.Symbol].add(d)
-}
-
-// weigh moves the cards that an item speaks of, and words the alert that is due.
-func (j *Judge) weigh(mem *memory, in watchers.Input, o chokepoint.Observation) (chokepoint.Alert, bool) {
+// tell takes in what an item says, and gives the alert that is due for it.
+func (j *Judge) tell(mem *memory, in watchers.Input, o chokepoint.Observation) (chokepoint.Alert, bool) {
 	it, ok := reading.Of(o)
 	if !ok {
 		return chokepoint.Alert{}, false
 	}
 	r := j.reader.Read(it)
-	if len(r.Kinds) == 0 || slices.ContainsFunc(mem.Stories, func(s *story.Story) bool { return slices.Contains(s.From, o.ID) }) {
+	if len(r.Kinds) == 0 {
 		return chokepoint.Alert{}, false
 	}
-	e := story.EvidenceOf(o)
-	e.Primary = r.Primary
-	told := j.moves(r) // the cards, those that matter most first
-	was := map[string]string{}
-	for _, m := range told {
-		was[m.card] = mem.card(m.card, j.waiting(m.card)).State
-		j.move(mem, m, e, it.Published, r)
+	history := in.State == nil || o.Backfill
+	t := story.Telling{
+		Observation: o, Evidence: story.EvidenceOf(o), Owner: j.reader.Owner(it), At: it.Published, Primary: r.Primary,
+		Window: window, Group: "thesis",
 	}
-	if len(told) == 0 {
+	for _, s := range r.Companies {
+		t.Parties = append(t.Parties, string(s))
+	}
+	for _, kind := range r.Kinds {
+		t.Keys = append(t.Keys, key(kind, r, it.Published))
+	}
+	// Whoever follows the site or the deal speaks of it; here it is remembered
+	// so that what follows from it is not told as something else.
+	others := r.Has(reading.KindSite) || r.Has(reading.KindAgreement)
+	s, first, again := mem.Join(j.topic, t, history || others)
+	if again {
 		return chokepoint.Alert{}, false
-	}
-	others := r.Milestone != nil || r.Agreement != nil
-	first := told[0]
-	t := story.Telling{Observation: o, Evidence: e, Owner: j.reader.Owner(it), At: it.Published, Primary: r.Primary, Window: 4 * 24 * time.Hour, Group: first.kind}
-	about := r.InTitle
-	if len(about) == 0 {
-		about = r.Companies
-	}
-	for _, s := range about[:min(len(about), 3)] {
-		t.Keys, t.Parties = append(t.Keys, first.kind+" "+string(s)), append(t.Parties, string(s))
-	}
-	if len(t.Keys) == 0 {
-		t.Keys = []string{first.kind}
-	}
-	s, begins, _ := mem.Join(j.topic, t, o.Backfill || in.State == nil || others)
-	escalate := t.Primary && s.Facts["primary"] == "" && !begins
-	if t.Primary {
-		s.Facts["primary"] = "yes"
 	}
 	if s.Happened.IsZero() {
 		s.Happened = r.Event
 	}
-	a, ok := s.Alert(j.topic, in.Now, importance(first), false, escalate)
+	var id, kind string // of the first card that it moves
+	for _, k := range r.Kinds {
+		c := j.cards[k]
+		if k == reading.KindSite && r.Milestone != nil {
+			if site := j.th.Site(r.Milestone.Site); site != nil {
+				c = site.Catalyst
+			}
+		}
+		if c == "" {
+			continue
+		}
+		mem.card(c).add(t, r.Meaning[k])
+		if id == "" && j.cards[k] != "" {
+			id, kind = c, k
+		}
+	}
+	if id == "" || others {
+		return chokepoint.Alert{}, false
+	}
+	escalates := !first && t.Primary && s.Facts["primary"] == ""
+	if t.Primary {
+		s.Facts["primary"] = "yes"
+	}
+	was := mem.card(id).State
+	importance, cardKind := importanceRisk, "risk"
+	if j.isCatalyst(id) {
+		importance, cardKind = importanceCatalyst, "catalyst"
+	}
+	a, ok := s.Alert(j.topic, in.Now, importance, false, first || escalates)
 	if !ok {
 		return a, false
 	}
-	c := mem.Cards[first.card]
-	a.Kind, a.Direction, a.Symbols = chokepoint.AlertThesis, first.means, about
-	a.Facts = chokepoint.Facts{"card": first.card, "kind": "risk", "state": c.State, "was": was[first.card], "event": first.kind}
-	if first.catalyst {
-		a.Facts["kind"], a.Catalyst, a.Severity = "catalyst", first.card, chokepoint.Notice
+	a.Kind, a.Severity, a.Direction, a.Symbols = chokepoint.AlertThesis, chokepoint.Notice, r.Meaning[kind], r.Companies
+	if kind == "risk_volatility" {
+		a.Severity, a.Direction = chokepoint.Info, chokepoint.Neutral
+	}
+	a.Facts = chokepoint.Facts{"card": id, "kind": cardKind, "state": j.state(mem, id, in.Now), "event": kind}
+	if was != "" {
+		a.Facts["was"] = was
+	}
+	if cardKind == "catalyst" {
+		a.Catalyst = id
 	}
 	if a.Direction == chokepoint.Positive {
-		for _, id := range j.th.Against(a.Catalyst) {
-			a.Risks = append(a.Risks, chokepoint.RiskNote{ID: id})
+		against := j.th.Against(a.Catalyst)
+		if cardKind == "risk" { // a risk that eases is still there
+			against = []string{id}
+		}
+		for _, k := range against[:min(len(against), 2)] {
+			a.Risks = append(a.Risks, chokepoint.RiskNote{ID: k})
 		}
 	}
-	a.Why = append(slices.Clone(r.Reasons), chokepoint.Reason{Key: "story.joined", Args: chokepoint.Facts{"sources": strconv.Itoa(s.Sources), "owners": strconv.Itoa(len(s.Owners))}})
-	c.Alert = a.ID
+	a.Why = r.Reasons
+	mem.card(id).Alert = a.ID
 	return a, true
 }
 
-// A movement is what an item means for one card.
-type movement struct {
-	card, kind string
-	catalyst   bool
-	awaited    bool // an agreement of the very buyer that the catalyst waits for
-	means      chokepoint.Direction
-}
-
-// moves are the cards that r speaks of: catalysts before risks, as the rules
-// stand.
-func (j *Judge) moves(r reading.Reading) []movement {
-	var out []movement
-	for _, rule := range j.th.Rules {
-		if r.Has(rule.Kind) {
-			out = append(out, movement{card: rule.Card, kind: rule.Kind, catalyst: j.isCatalyst(rule.Card), means: r.Meaning[rule.Kind]})
-		}
+// key names an event by its kind and whom it is about: moves of a share by the
+// day too.
+func key(kind string, r reading.Reading, at time.Time) string {
+	who := r.InTitle
+	if len(who) == 0 {
+		who = r.Companies
 	}
-	if r.Milestone != nil {
-		if site := j.th.Site(r.Milestone.Site); site != nil {
-			out = append(out, movement{card: site.Catalyst, kind: reading.KindSite, catalyst: true, means: r.Meaning[reading.KindSite]})
-		}
+	names := make([]string, 0, len(who))
+	for _, s := range who {
+		names = append(names, string(s))
 	}
-	if r.Agreement != nil { // an agreement moves the catalysts that wait for one of its parties alone
-		parties := append([]string{r.Agreement.Buyer}, r.Agreement.Suppliers...)
-		for _, c := range j.th.Catalysts {
-			if len(c.Symbols) == 1 && slices.Contains(parties, string(c.Symbols[0])) {
-				out = append(out, movement{card: c.ID, kind: reading.KindAgreement, catalyst: true, awaited: r.Agreement.Buyer == string(c.Symbols[0]), means: r.Meaning[reading.KindAgreement]})
-			}
-		}
+	slices.Sort(names)
+	if kind == "risk_volatility" {
+		return kind + "/" + strings.Join(names[:min(1, len(names))], "") + "/" + at.UTC().Format(time.DateOnly)
 	}
-	slices.SortStableFunc(out, func(a, b movement) int {
-		if a.catalyst != b.catalyst {
-			return map[bool]int{true: -1, false: 1}[a.catalyst]
-		}
-		return 0
-	})
-	return out
+	return kind + "/" + strings.Join(names, "+")
 }
 
 func (j *Judge) isCatalyst(id string) bool {
-	return slices.ContainsFunc(j.th.Catalysts, func(c book.Catalyst) bool { return c.ID == id })
+	return slices.ContainsFunc(j.th.Catalysts, func(c thesis.Catalyst) bool { return c.ID == id })
 }
 
-// waiting is the state of a card that nothing is known of.
-func (j *Judge) waiting(id string) string {
+func (m *memory) card(id string) *card {
+	c := m.Cards[id]
+	if c == nil {
+		c = &card{}
+		m.Cards[id] = c
+	}
+	return c
+}
+
+func (c *card) add(t story.Telling, d chokepoint.Direction) {
+	c.Add(t.Evidence, t.At)
+	c.Moves = append(c.Moves, move{At: t.At, For: int8(d), Owner: t.Owner, Primary: t.Primary})
+	slices.SortStableFunc(c.Moves, func(a, b move) int { return a.At.Compare(b.At) })
+	c.Moves = c.Moves[max(0, len(c.Moves)-most):]
+}
+
+// recent is the evidence of the last 90 days before now.
+func (c *card) recent(now time.Time) []move {
+	var out []move
+	for _, m := range c.Moves {
+		if now.Sub(m.At) <= story.Span && !m.At.After(now.Add(24*time.Hour)) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// state is what a card's state is by its evidence.
+func (j *Judge) state(mem *memory, id string, now time.Time) string {
+	recent := mem.card(id).recent(now)
 	if j.isCatalyst(id) {
-		return "waiting"
+		return catalystState(recent)
 	}
-	return "normal"
+	return riskState(recent)
 }
 
-func (m *memory) card(id, state string) *card {
-	if m.Cards[id] == nil {
-		m.Cards[id] = &card{State: state}
-	}
-	return m.Cards[id]
-}
-
-// move puts the evidence on a card and sets a catalyst's state: reported by
-// the first evidence, moving with a primary source or a third telling, done
-// when the party that it waits for has an agreement, and set back by evidence
-// against it.
-func (j *Judge) move(mem *memory, m movement, e chokepoint.Evidence, at time.Time, r reading.Reading) {
-	c := mem.card(m.card, j.waiting(m.card))
-	c.Trail.Add(e, at)
-	recent := func(ts []time.Time) []time.Time {
-		return slices.DeleteFunc(ts, func(t time.Time) bool { return at.Sub(t) > story.Span })
-	}
-	c.Worse, c.Better = recent(c.Worse), recent(c.Better)
-	switch {
-	case m.means < 0 && len(c.Worse) < 200:
-		c.Worse = append(c.Worse, at)
-	case m.means > 0 && len(c.Better) < 200:
-		c.Better = append(c.Better, at)
-	}
-	state := c.State
-	switch {
-	case !m.catalyst:
-		state = level(above(float64(len(c.Worse)), 2, 8))
-	case m.means < 0:
-		state = "setback"
-	case r.Agreement != nil && m.awaited && (r.Agreement.Sure == "confirmed" || r.Agreement.Sure == "filed"):
-		state = "done"
-	case c.State == "done":
-	case r.Primary || len(c.Better) >= 3:
-		state = "moving"
-	case c.State != "moving":
-		state = "reported"
-	}
-	if state != c.State {
-		c.State, c.Since = state, at
-	}
-}
-
-func importance(m movement) int {
-	switch {
-	case m.kind == "catalyst_amd":
-		return 85
-	case m.catalyst:
-		return 70
-	case m.kind == "risk_volatility":
-		return 45
-	}
-	return 60
-}
-
-// cards are those of all catalysts and risks, with the readings of now.
-func (j *Judge) cards(mem *memory, now time.Time) []chokepoint.Card {
-	var out []chokepoint.Card
-	for _, k := range j.th.Catalysts {
-		c := mem.card(k.ID, "waiting")
-		out = append(out, j.put(c, chokepoint.CardCatalyst, k.ID, c.State, trend(c.Better, c.Worse), nil, now))
-	}
-	for _, k := range j.th.Risks {
-		c := mem.card(k.ID, "normal")
-		count := c.Trail.Count(now)
-		worst := slices.Index(chokepoint.RiskStates, c.State)
-		if count == 0 {
-			worst = 0
+// catalystState: nothing within 90 days is waiting; a setback is bad news after
+// the last good; it moves once a primary source or two owners say so, and is
+// reported before.
+func catalystState(recent []move) string {
+	owners := map[string]bool{}
+	state := "waiting"
+	for _, m := range recent {
+		switch {
+		case m.For < 0:
+			state = "setback"
+		case m.For > 0:
+			owners[m.Owner] = true
+			state = "reported"
+			if m.Primary || len(owners) > 1 {
+				state = "moving"
+			}
+		case state == "waiting":
+			state = "reported"
 		}
-		var facts chokepoint.Facts
-		n := 0
-		switch k.ID {
-		case "runup":
-			facts, n = runup(mem.Market, k.Symbols)
-		case "volatility":
-			facts, n = swings(mem.Market, k.Symbols)
-		case "macro":
-			facts, n = macro(mem.Market)
+	}
+	return state
+}
+
+// riskState: elevated from two pieces of evidence of different owners within 90
+// days, high from six pieces.
+func riskState(recent []move) string {
+	owners := map[string]bool{}
+	for _, m := range recent {
+		owners[m.Owner] = true
+	}
+	return grade(len(recent) >= 6 && len(owners) > 1, len(recent) >= 2 && len(owners) > 1)
+}
+
+// settle notes a card's state, and which way it went.
+func (c *card) settle(state string, rank []string, now time.Time) {
+	if state == c.State {
+		return
+	}
+	if c.State != "" {
+		c.Trend = 1
+		if slices.Index(rank, state) < slices.Index(rank, c.State) {
+			c.Trend = -1
 		}
-		if facts == nil {
-			facts = chokepoint.Facts{"reading": "evidence", "count": strconv.Itoa(count), "worse": strconv.Itoa(len(c.Worse)), "better": strconv.Itoa(len(c.Better))}
-			if !c.Trail.Latest.IsZero() {
-				facts["latest"] = c.Trail.Latest.Format(time.DateOnly)
+	}
+	c.State, c.Since = state, now
+}
+
+// trendKept is how long a change of state shows as a trend.
+const trendKept = 30 * 24 * time.Hour
+
+func (c *card) trend(now time.Time) chokepoint.Direction {
+	if now.Sub(c.Since) > trendKept {
+		return chokepoint.Neutral
+	}
+	return chokepoint.Direction(c.Trend)
+}
+
+// progress orders the states of a catalyst, worst first.
+var progress = []string{"setback", "waiting", "reported", "moving", "done"}
+
+func (j *Judge) catalyst(mem *memory, t thesis.Catalyst, now time.Time) chokepoint.Card {
+	c := mem.card(t.ID)
+	c.settle(catalystState(c.recent(now)), progress, now)
+	out := chokepoint.Card{Kind: chokepoint.CardCatalyst, ID: t.ID, State: c.State, Trend: c.trend(now), Since: c.Since, Alert: c.Alert}
+	c.Put(&out, now)
+	return out
+}
+
+func (j *Judge) risk(mem *memory, t thesis.Risk, now time.Time) chokepoint.Card {
+	c := mem.card(t.ID)
+	facts, state := j.reading(mem, t)
+	if facts == nil {
+		recent := c.recent(now)
+		facts, state = evidence(recent), riskState(recent)
+	}
+	c.settle(state, chokepoint.RiskStates, now)
+	out := chokepoint.Card{Kind: chokepoint.CardRisk, ID: t.ID, State: c.State, Trend: c.trend(now), Since: c.Since, Facts: facts, Alert: c.Alert}
+	c.Put(&out, now)
+	return out
+}
+
+// evidence is the reading of a risk that no market shows.
+func evidence(recent []move) chokepoint.Facts {
+	f := chokepoint.Facts{"reading": "evidence", "count": strconv.Itoa(len(recent))}
+	worse, better := 0, 0
+	for _, m := range recent {
+		switch {
+		case m.For < 0:
+			worse++
+		case m.For > 0:
+			better++
+		}
+		f["latest"] = m.At.UTC().Format(time.DateOnly)
+	}
+	f["worse"], f["better"] = strconv.Itoa(worse), strconv.Itoa(better)
+	return f
+}
+
+// reading is what the market shows of a risk: of the symbols that it names the
+// one that shows it most. nil if it shows nothing.
+func (j *Judge) reading(mem *memory, t thesis.Risk) (facts chokepoint.Facts, state string) {
+	var read func(chokepoint.Symbol) (chokepoint.Facts, string)
+	by := ""
+	switch t.ID {
+	case "runup":
+		read, by = mem.Market.runup, "year"
+	case "volatility":
+		read, by = mem.Market.swings, "range"
+	case "macro":
+		return mem.Market.macro()
+	default:
+		return nil, ""
+	}
+	symbols := t.Symbols
+	if len(symbols) == 0 {
+		for _, c := range j.th.Companies {
+			if slices.Contains(c.Roles, "swing") {
+				symbols = append(symbols, c.Symbol)
 			}
 		}
-		out = append(out, j.put(c, chokepoint.CardRisk, k.ID, level(max(worst, n)), trend(c.Worse, c.Better), facts, now))
 	}
-	return out
-}
-
-func (j *Judge) put(c *card, kind chokepoint.CardKind, id, state string, d chokepoint.Direction, facts chokepoint.Facts, now time.Time) chokepoint.Card {
-	out := chokepoint.Card{Kind: kind, ID: id, State: state, Trend: d, Since: c.Since, Facts: facts, Alert: c.Alert}
-	c.Trail.Put(&out, now)
-	return out
-}
-
-// trend is Positive if there is more of up than of down.
-func trend(up, down []time.Time) chokepoint.Direction {
-	switch {
-	case len(up) > len(down):
-		return chokepoint.Positive
-	case len(up) < len(down):
-		return chokepoint.Negative
+	var most chokepoint.Decimal
+	for _, s := range symbols {
+		f, st := read(s)
+		if f == nil {
+			continue
+		}
+		d, err := chokepoint.ParseDecimal(f[by])
+		if facts == nil || err == nil && d > most {
+			facts, state, most = f, st, d
+		}
 	}
-	return chokepoint.Neutral
+	return facts, state
 }

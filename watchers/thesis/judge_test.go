@@ -6,138 +6,217 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
-	book "github.com/chokepoint-bot/chokepoint/internal/thesis"
+	"github.com/chokepoint-bot/chokepoint/internal/thesis"
 	"github.com/chokepoint-bot/chokepoint/watchers"
-	"github.com/chokepoint-bot/chokepoint/watchers/story/storytest"
 )
 
-func judge(t *testing.T) func() watchers.Judge {
-	th, err := book.Builtin("cw-laser")
+const topic chokepoint.Topic = "catalysts-risks"
+
+var noon = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
+
+func judge(t *testing.T) *Judge {
+	t.Helper()
+	th, err := thesis.Builtin("cw-laser")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() watchers.Judge {
-		j, err := New(th, "thesis")
+	j, err := New(th, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// news is an item of publisher, at a moment.
+func news(publisher, title, text string, at time.Time) chokepoint.Observation {
+	return chokepoint.Observation{
+		ID: chokepoint.NewObservationID(publisher, title), Source: publisher, Kind: chokepoint.KindNews, At: at, Seen: at,
+		News: &chokepoint.News{Evidence: chokepoint.Evidence{Publisher: publisher, Title: title, Excerpt: text, Published: at, URL: "https://" + publisher + ".example/x"}},
+	}
+}
+
+// play judges observations, after a first visit that had nothing: in one batch,
+// and one by one across a saved state. Both must say the same.
+func play(t *testing.T, obs ...chokepoint.Observation) ([]chokepoint.Alert, []chokepoint.Card) {
+	t.Helper()
+	j := judge(t)
+	run := func(batches [][]chokepoint.Observation) (alerts []chokepoint.Alert, cards []chokepoint.Card) {
+		v, err := j.Judge(watchers.Input{Now: noon})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return j
+		for _, b := range batches {
+			last := b[len(b)-1]
+			v, err = j.Judge(watchers.Input{Now: last.Seen, State: v.State, Observations: b})
+			if err != nil {
+				t.Fatal(err)
+			}
+			alerts, cards = append(alerts, v.Alerts...), v.Cards
+		}
+		return alerts, cards
 	}
+	var single [][]chokepoint.Observation
+	for _, o := range obs {
+		single = append(single, []chokepoint.Observation{o})
+	}
+	alerts, cards := run(single)
+	batch, _ := run([][]chokepoint.Observation{obs})
+	ids := func(as []chokepoint.Alert) (out []chokepoint.AlertID) {
+		for _, a := range as {
+			out = append(out, a.ID)
+		}
+		return out
+	}
+	if a, b := ids(alerts), ids(batch); !cmp.Equal(a, b) {
+		t.Errorf("one by one %v, in one batch %v", a, b)
+	}
+	return alerts, cards
 }
 
-// after judges a stream that follows an empty journal, and gives the cards.
-func after(t *testing.T, stream ...chokepoint.Observation) map[string]chokepoint.Card {
+func find(t *testing.T, cards []chokepoint.Card, id string) chokepoint.Card {
 	t.Helper()
-	j := judge(t)()
-	v, err := j.Judge(watchers.Input{Now: stream[0].Seen.Add(-time.Second)})
+	i := slices.IndexFunc(cards, func(c chokepoint.Card) bool { return c.ID == id })
+	if i < 0 {
+		t.Fatalf("no card %s", id)
+	}
+	return cards[i]
+}
+
+var amd = []chokepoint.Observation{
+	news("research", "AMD accelerates laser procurement", "AMD is negotiating large purchase agreements for high-power CW laser chips.", noon),
+	news("paper", "AMD加速采购CW激光器", "AMD正与供应商洽谈高功率CW激光芯片大额采购协议。", noon.Add(time.Hour)),
+}
+
+func TestAnEventMovesItsCatalystAndIsToldOnceWithItsRisk(t *testing.T) {
+	t.Parallel()
+	alerts, cards := play(t, amd...)
+	spoken := 0
+	for _, a := range alerts {
+		if a.Update == 0 || a.Escalate {
+			spoken++
+		}
+		if a.Story != alerts[0].Story {
+			t.Errorf("another story: %q", a.Headline)
+		}
+	}
+	if spoken != 1 || alerts[0].Facts["card"] != "amd-lta" || alerts[0].Direction != chokepoint.Positive || len(alerts[0].Risks) == 0 {
+		t.Errorf("%d alerts spoke: %+v", spoken, alerts)
+	}
+	if c := find(t, cards, "amd-lta"); c.State != "moving" || c.Count != 2 || c.Trend != chokepoint.Positive {
+		t.Errorf("the card is %+v", c)
+	}
+}
+
+func TestWhatOthersSpeakOfIsOnlyTakenNoteOf(t *testing.T) {
+	t.Parallel()
+	alerts, cards := play(t, news("wire", "Applied Optoelectronics breaks ground on Sugar Land plant", "Applied Optoelectronics broke ground in Sugar Land, Texas.", noon))
+	if len(alerts) != 0 {
+		t.Errorf("told: %+v", alerts)
+	}
+	if c := find(t, cards, "aaoi-texas"); c.State == "waiting" || c.Count != 1 {
+		t.Errorf("the catalyst did not move: %+v", c)
+	}
+}
+
+func TestHistoryIsLearntInSilence(t *testing.T) {
+	t.Parallel()
+	old := amd[0]
+	old.Backfill = true
+	alerts, cards := play(t, old)
+	if len(alerts) != 0 || find(t, cards, "amd-lta").Count != 1 {
+		t.Errorf("%d alerts, card %+v", len(alerts), find(t, cards, "amd-lta"))
+	}
+	// And what was learnt is not told by the next outlet.
+	if alerts, _ = play(t, old, amd[1]); len(alerts) != 0 {
+		t.Errorf("an old event spoke: %+v", alerts)
+	}
+}
+
+func TestNoiseMovesNothing(t *testing.T) {
+	t.Parallel()
+	alerts, cards := play(t,
+		news("c", "Three AI stocks to own for ten years", "A columnist likes NVIDIA, Amazon and Applied Optoelectronics.", noon),
+		news("c", "AOI检测设备需求升温", "自动光学检测(AOI)设备厂商称面板客户订单回升。", noon),
+		news("c", "Meta analysis: are AI stocks expensive?", "A meta-analysis of valuation studies finds coherent evidence that investors overpay.", noon))
+	if len(alerts) != 0 {
+		t.Errorf("told: %+v", alerts)
+	}
+	for _, c := range cards {
+		if c.Count != 0 {
+			t.Errorf("%s has evidence: %+v", c.ID, c.Evidence)
+		}
+	}
+}
+
+func TestEveryCatalystAndRiskHasACardFromTheFirstMoment(t *testing.T) {
+	t.Parallel()
+	v, err := judge(t).Judge(watchers.Input{Now: noon})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err = j.Judge(watchers.Input{Now: stream[len(stream)-1].Seen, State: v.State, Observations: stream})
-	if err != nil {
-		t.Fatal(err)
+	if len(v.Cards) != 11 {
+		t.Errorf("%d cards", len(v.Cards))
 	}
-	cards := map[string]chokepoint.Card{}
 	for _, c := range v.Cards {
-		cards[c.ID] = c
-	}
-	return cards
-}
-
-func TestAYearHasOneCatalystThatNoOtherWatcherTells(t *testing.T) {
-	got := storytest.Alike(t, judge(t), storytest.Year())
-	var told []string
-	for _, a := range got {
-		told = append(told, fmt.Sprint(a.Update, " ", a.Facts["card"], " ", a.Facts["was"], " ", a.Facts["state"]))
-	}
-	if want := []string{"0 amd-lta waiting reported", "1 amd-lta reported reported"}; !slices.Equal(told, want) {
-		t.Fatalf("told %q, want %q", told, want)
-	}
-	if a := got[0]; a.Story != got[1].Story || got[1].Owners != 2 || a.Direction != chokepoint.Positive || a.Risks[0].ID != "timeline" {
-		t.Errorf("got %+v", a)
-	}
-	cards := after(t, storytest.Year()...)
-	for id, want := range map[string]string{"aaoi-texas": "moving", "amd-lta": "reported", "sivers": "waiting", "luxnet": "waiting"} {
-		if cards[id].State != want {
-			t.Errorf("%s is %s, want %s", id, cards[id].State, want)
+		if c.State == "" || c.Updated.IsZero() {
+			t.Errorf("%s: %+v", c.ID, c)
 		}
 	}
-	if len(cards) != 11 {
-		t.Errorf("%d cards", len(cards))
-	}
 }
 
-func TestAnAgreementOfTheAwaitedBuyerIsTheCatalyst(t *testing.T) {
-	cards := after(t, storytest.News("2026-07-01T10:00:00Z", "Lumentum", "Lumentum signs multiyear supply agreement with AMD for CW lasers", ""))
-	if c := cards["amd-lta"]; c.State != "done" {
-		t.Errorf("got %+v", c)
+func TestCatalystsGoByWhoSaysSo(t *testing.T) {
+	t.Parallel()
+	m := func(d int8, owner string, primary bool) move {
+		return move{At: noon, For: d, Owner: owner, Primary: primary}
 	}
-}
-
-func TestAnOfferingIsToldAgainstTheThesis(t *testing.T) {
-	got := storytest.Alike(t, judge(t), []chokepoint.Observation{
-		storytest.News("2026-07-01T10:00:00Z", "Wire", "Lumentum announces $1.1 billion convertible notes offering", ""),
-		storytest.News("2026-07-01T12:00:00Z", "Other", "Lumentum plans convertible notes of $1.1bn", ""),
-		storytest.News("2026-07-20T12:00:00Z", "Other", "Sivers plans a directed share issue of new shares", ""),
-	})
-	if len(got) != 3 || got[0].Direction != chokepoint.Negative || got[1].Story != got[0].Story || got[1].Escalate || got[2].Story == got[0].Story || got[0].Facts["card"] != "runup" {
-		t.Errorf("got %+v", got)
-	}
-}
-
-// bars are days of a symbol that rises by a factor over a year, with a jump of
-// 10 % a week in the last month if it is wild.
-func bars(symbol chokepoint.Symbol, from, to float64, wild bool) []chokepoint.Observation {
-	var out []chokepoint.Observation
-	start := time.Date(2025, 3, 1, 21, 0, 0, 0, time.UTC)
-	for i := range 366 {
-		at := start.AddDate(0, 0, i)
-		if wd := at.Weekday(); wd == time.Saturday || wd == time.Sunday {
-			continue
+	for name, c := range map[string]struct {
+		moves []move
+		want  string
+	}{
+		"nothing":                    {nil, "waiting"},
+		"one paper":                  {[]move{m(1, "a", false)}, "reported"},
+		"one paper twice":            {[]move{m(1, "a", false), m(1, "a", false)}, "reported"},
+		"two papers":                 {[]move{m(1, "a", false), m(1, "b", false)}, "moving"},
+		"the issuer":                 {[]move{m(1, "a", true)}, "moving"},
+		"bad news after good":        {[]move{m(1, "a", true), m(-1, "b", false)}, "setback"},
+		"good news after bad":        {[]move{m(-1, "b", false), m(1, "a", true)}, "moving"},
+		"news that cuts neither way": {[]move{m(0, "a", false)}, "reported"},
+	} {
+		if got := catalystState(c.moves); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
-		price := from + (to-from)*float64(i)/365
-		if wild && i > 335 && at.Weekday() == time.Wednesday {
-			price *= 1.10
+	}
+}
+
+func TestRisksAreReadOffTheMarketWhereItShowsThem(t *testing.T) {
+	t.Parallel()
+	var obs []chokepoint.Observation
+	start := noon.AddDate(0, 0, -260)
+	for i := range 260 {
+		for s, p := range map[chokepoint.Symbol]float64{"AAOI": 20 + 0.4*float64(i), "^TNX": 4.31, "^SOX": 9000} {
+			price, _ := chokepoint.DecimalFromFloat(p, 2)
+			obs = append(obs, chokepoint.Observation{ID: chokepoint.ObservationID(fmt.Sprint(s, i)), Kind: chokepoint.KindBar, Seen: noon, Backfill: true,
+				Bar: &chokepoint.Bar{Symbol: s, Day: start.AddDate(0, 0, i).Format(time.DateOnly), Close: price, High: price + price/20, Low: price - price/20}})
 		}
-		dec := func(f float64) chokepoint.Decimal { d, _ := chokepoint.DecimalFromFloat(f, 4); return d }
-		out = append(out, chokepoint.Observation{
-			ID: chokepoint.NewObservationID("bars", string(symbol), at.String()), Kind: chokepoint.KindBar, At: at, Seen: at, Backfill: true,
-			Bar: &chokepoint.Bar{Symbol: symbol, Day: at.Format(time.DateOnly), Open: dec(price), High: dec(price * 1.02), Low: dec(price * 0.98), Close: dec(price)},
-		})
 	}
-	return out
-}
-
-func TestRisksReadTheMarket(t *testing.T) {
-	cards := after(t, slices.Concat(bars("AAOI", 10, 60, true), bars("LITE", 100, 110, false), bars("^TNX", 4, 4.9, false), bars("^SOX", 5000, 4000, false))...)
-	runup, swings, macro := cards["runup"], cards["volatility"], cards["macro"]
-	if f := runup.Facts; runup.State != "high" || f["reading"] != "runup" || f["symbol"] != "AAOI" || f["year"] != "481.3" {
-		t.Errorf("run-up: %+v", runup)
+	v, err := judge(t).Judge(watchers.Input{Now: noon, Observations: obs})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if f := swings.Facts; swings.State != "high" || f["reading"] != "swings" || f["symbol"] != "AAOI" || f["days8"] == "0" {
-		t.Errorf("swings: %+v", swings)
+	cards := v.Cards
+	if c := find(t, cards, "runup"); c.State != "high" || c.Facts["reading"] != "runup" || c.Facts["symbol"] != "AAOI" {
+		t.Errorf("run-up: %+v", c)
 	}
-	if f := macro.Facts; macro.State != "high" || f["reading"] != "macro" || f["us10y"] == "" || f["us10y_bp20"] == "" || f["sox_high"] == "" {
-		t.Errorf("macro: %+v", macro)
+	if c := find(t, cards, "volatility"); c.State != "high" || c.Facts["range"] == "" {
+		t.Errorf("swings: %+v", c)
 	}
-	if f := cards["lpo"].Facts; f["reading"] != "evidence" || f["count"] != "0" || cards["lpo"].State != "normal" {
-		t.Errorf("other routes: %+v", cards["lpo"])
+	if c := find(t, cards, "macro"); c.State != "normal" || c.Facts["us10y"] != "4.31" {
+		t.Errorf("macro: %+v", c)
 	}
-}
-
-func TestAQuoteIsTheLastDay(t *testing.T) {
-	stream := bars("AAOI", 10, 12, false)
-	at := stream[len(stream)-1].Seen.AddDate(0, 0, 3)
-	price, _ := chokepoint.DecimalFromFloat(40, 2)
-	stream = append(stream, chokepoint.Observation{ID: "q", Kind: chokepoint.KindQuote, At: at, Seen: at, Quote: &chokepoint.Quote{Symbol: "AAOI", Price: price, At: at, Seen: at}})
-	if f := after(t, stream...)["runup"].Facts; f["symbol"] != "AAOI" || f["year"] < "29" {
-		t.Errorf("got %v", f)
-	}
-}
-
-func TestAThesisOfNothingIsRefused(t *testing.T) {
-	if _, err := New(&book.Thesis{ID: "x"}, "t"); err == nil {
-		t.Error("no error")
+	if c := find(t, cards, "lpo"); c.Facts["reading"] != "evidence" || c.Facts["count"] != "0" {
+		t.Errorf("lpo: %+v", c)
 	}
 }

@@ -1,187 +1,186 @@
 package thesis
 
 import (
-	"math"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 )
 
-// Symbols that the reading "macro" is taken from.
+// The symbols that stand for rates and for the sector.
 const (
-	tenYear = chokepoint.Symbol("^TNX") // yield of ten-year Treasury notes, %
-	sox     = chokepoint.Symbol("^SOX") // PHLX Semiconductor index
+	tenYear chokepoint.Symbol = "^TNX" // the 10-year yield, in per cent
+	sector  chokepoint.Symbol = "^SOX" // the PHLX semiconductor index
 )
 
-// days are the trading days of one symbol, oldest first, at most maxDays.
-type days []day
+const (
+	yearDays = 260 // trading days that are kept of a symbol
+	meanDays = 200
+	nearDays = 20
+	violent  = 800 // a daily move, in hundredths of a per cent
+)
 
-const maxDays = 270
+// market is the price history that risks are read from: compact, since it is
+// kept in the judge's state.
+type market map[chokepoint.Symbol][]day
 
-type day struct {
-	Day   string  `json:"d"` // YYYY-MM-DD
-	High  float64 `json:"h"`
-	Low   float64 `json:"l"`
-	Close float64 `json:"c"`
+// day is a trading day: its date as 20261123, its close in millionths, its range
+// and its move in hundredths of a per cent of the close before.
+type day [4]int64
+
+// bar takes a day in, in whatever order days come; the same day again replaces
+// it.
+func (m market) bar(b chokepoint.Bar) {
+	date, err := strconv.ParseInt(strings.ReplaceAll(b.Day, "-", ""), 10, 64)
+	if err != nil || b.Close <= 0 {
+		return
+	}
+	m.put(b.Symbol, date, b.Close, b.High, b.Low)
 }
 
-// add puts a day in its place; one that is known already is replaced.
-func (ds days) add(d day) days {
-	i, found := slices.BinarySearchFunc(ds, d, func(a, b day) int { return strings.Compare(a.Day, b.Day) })
-	if found {
-		ds[i] = d
-		return ds
+// quote is the day's latest price, until its bar comes.
+func (m market) quote(q chokepoint.Quote) {
+	if q.Price <= 0 || q.At.IsZero() {
+		return
 	}
-	ds = slices.Insert(ds, i, d)
-	return ds[max(0, len(ds)-maxDays):]
-}
-
-func (ds days) last() day { return ds[len(ds)-1] }
-
-// percent is how far b is above a, in per cent.
-func percent(a, b float64) float64 { return (b/a - 1) * 100 }
-
-// year is the change since the last day at least a year before the last one,
-// or the first known one if that is no more than two weeks short.
-func (ds days) year() (float64, bool) {
-	if len(ds) < 2 {
-		return 0, false
-	}
-	end, err := time.Parse(time.DateOnly, ds.last().Day)
+	date, err := strconv.ParseInt(q.At.UTC().Format("20060102"), 10, 64)
 	if err != nil {
-		return 0, false
+		return
 	}
-	from := ds[0]
-	if from.Day > end.AddDate(-1, 0, 14).Format(time.DateOnly) {
-		return 0, false
+	if days := m[q.Symbol]; len(days) > 0 && days[len(days)-1][0] > date {
+		return
 	}
-	for _, d := range ds {
-		if d.Day <= end.AddDate(-1, 0, 0).Format(time.DateOnly) {
-			from = d
-		}
-	}
-	return percent(from.Close, ds.last().Close), true
+	m.put(q.Symbol, date, q.Price, q.High, q.Low)
 }
 
-// mean200 is how far the last close is above the mean of the last 200.
-func (ds days) mean200() (float64, bool) {
-	if len(ds) < 200 {
-		return 0, false
+func (m market) put(s chokepoint.Symbol, date int64, price, high, low chokepoint.Decimal) {
+	days := m[s]
+	i, there := slices.BinarySearchFunc(days, date, func(d day, date int64) int { return int(d[0] - date) })
+	var d day
+	d[0], d[1] = date, int64(price)
+	if i > 0 {
+		before := days[i-1][1]
+		if high > 0 && low > 0 && high >= low {
+			d[2] = share(int64(high-low), before)
+		}
+		d[3] = share(d[1]-before, before)
 	}
-	sum := 0.0
-	for _, d := range ds[len(ds)-200:] {
-		sum += d.Close
+	if there {
+		days[i] = d
+	} else {
+		days = slices.Insert(days, i, d)
 	}
-	return percent(sum/200, ds.last().Close), true
+	if i+1 < len(days) { // the next day moves from here
+		days[i+1][3] = share(days[i+1][1]-days[i][1], days[i][1])
+	}
+	m[s] = days[max(0, len(days)-yearDays):]
 }
 
-// swings are the mean daily range of the last 20 days in per cent of the close
-// before, how many of them closed 8 % or more from it, and the largest such
-// move with its day.
-func (ds days) swings() (mean float64, moved int, largest float64, on string, ok bool) {
-	if len(ds) < 21 {
-		return 0, 0, 0, "", false
+// share is n of whole in hundredths of a per cent.
+func share(n, whole int64) int64 {
+	if whole == 0 {
+		return 0
 	}
-	tail := ds[len(ds)-21:]
-	for i := 1; i < len(tail); i++ {
-		before := tail[i-1].Close
-		mean += (tail[i].High - tail[i].Low) / before * 100 / 20
-		move := percent(before, tail[i].Close)
-		if math.Abs(move) >= 8 {
-			moved++
-		}
-		if math.Abs(move) > math.Abs(largest) {
-			largest, on = move, tail[i].Day
-		}
-	}
-	return mean, moved, largest, on, true
+	return int64(float64(n) / float64(whole) * 10_000)
 }
 
-// text is f with one place, as facts write percentages.
-func text(f float64) string {
-	d, ok := chokepoint.DecimalFromFloat(f, 1)
-	if !ok {
-		return ""
-	}
-	return d.String()
+// percent is hundredths of a per cent as text with one digit: "412.3".
+func percent(hundredths int64) string {
+	s := chokepoint.Decimal(hundredths * 10_000).Fixed(1)
+	return strings.TrimSuffix(s, ".0")
 }
 
-// states by severity.
-func level(n int) string { return chokepoint.RiskStates[min(max(n, 0), 2)] }
-
-func above(v, elevated, high float64) int {
-	switch {
-	case v >= high:
-		return 2
-	case v >= elevated:
-		return 1
+// runup is how far a symbol has run: against a year ago, and above its mean of
+// 200 days. The state is high from +200 % or 50 % above the mean, elevated from
+// half of that.
+func (m market) runup(s chokepoint.Symbol) (facts chokepoint.Facts, state string) {
+	days := m[s]
+	if len(days) < meanDays {
+		return nil, ""
 	}
-	return 0
+	last := days[len(days)-1][1]
+	year := share(last-days[0][1], days[0][1])
+	var sum int64
+	for _, d := range days[len(days)-meanDays:] {
+		sum += d[1] / meanDays
+	}
+	above := share(last-sum, sum)
+	facts = chokepoint.Facts{"reading": "runup", "symbol": string(s), "year": percent(year), "mean200": percent(above)}
+	return facts, grade(year >= 20_000 || above >= 5_000, year >= 10_000 || above >= 2_500)
 }
 
-// runup is the reading of the symbol that rose most in a year.
-func runup(market map[chokepoint.Symbol]days, symbols []chokepoint.Symbol) (chokepoint.Facts, int) {
-	var facts chokepoint.Facts
-	best, n := math.Inf(-1), 0
-	for _, s := range symbols {
-		year, ok := market[s].year()
-		if !ok || year <= best {
-			continue
+// swings is how violently a symbol moves within a day, over 20 days. The state
+// is high from a mean range of 7 % or four days of 8 % and more, elevated from
+// 4.5 % or two.
+func (m market) swings(s chokepoint.Symbol) (facts chokepoint.Facts, state string) {
+	days := m[s]
+	if len(days) < nearDays+1 {
+		return nil, ""
+	}
+	var ranges, ranged, count, largest int64
+	var when int64
+	for _, d := range days[len(days)-nearDays:] {
+		if d[2] > 0 {
+			ranges, ranged = ranges+d[2], ranged+1
 		}
-		best = year
-		facts = chokepoint.Facts{"reading": "runup", "symbol": string(s), "year": text(year)}
-		n = above(year, 100, 300)
-		if mean, ok := market[s].mean200(); ok {
-			facts["mean200"] = text(mean)
-			n = max(n, above(mean, 40, 100))
+		move := max(d[3], -d[3])
+		if move >= violent {
+			count++
+		}
+		if move > largest {
+			largest, when = move, d[0]
 		}
 	}
-	return facts, n
+	facts = chokepoint.Facts{"reading": "swings", "symbol": string(s), "days8": strconv.FormatInt(count, 10), "largest": percent(largest), "largest_day": date(when)}
+	mean := int64(0)
+	if ranged > 0 {
+		mean = ranges / ranged
+		facts["range"] = percent(mean)
+	}
+	return facts, grade(mean >= 700 || count >= 4, mean >= 450 || count >= 2)
 }
 
-// swings is the reading of the symbol with the widest daily range.
-func swings(market map[chokepoint.Symbol]days, symbols []chokepoint.Symbol) (chokepoint.Facts, int) {
-	var facts chokepoint.Facts
-	best, n := -1.0, 0
-	for _, s := range symbols {
-		mean, moved, largest, on, ok := market[s].swings()
-		if !ok || mean <= best {
-			continue
-		}
-		best = mean
-		facts = chokepoint.Facts{"reading": "swings", "symbol": string(s), "range": text(mean), "days8": text(float64(moved)), "largest": text(largest), "largest_day": on}
-		n = max(above(mean, 5, 9), above(float64(moved), 2, 5))
-	}
-	return facts, n
-}
-
-// macro is the reading of yields and of the semiconductor index.
-func macro(market map[chokepoint.Symbol]days) (chokepoint.Facts, int) {
-	facts, n := chokepoint.Facts{"reading": "macro"}, 0
-	if ds := market[tenYear]; len(ds) > 0 {
-		facts["us10y"] = text(ds.last().Close)
-		if d, ok := chokepoint.DecimalFromFloat(ds.last().Close, 2); ok {
-			facts["us10y"] = d.String()
-		}
-		if len(ds) > 20 {
-			bp := (ds.last().Close - ds[len(ds)-21].Close) * 100
-			facts["us10y_bp20"] = text(math.Round(bp))
-			n = above(bp, 25, 50)
+// macro is the 10-year yield with its change in 20 days, and how far the sector
+// is below its high of a year. The state is high from 50 basis points up or 20 %
+// below, elevated from half of that.
+func (m market) macro() (facts chokepoint.Facts, state string) {
+	var points, below int64
+	facts = chokepoint.Facts{"reading": "macro"}
+	if days := m[tenYear]; len(days) > 0 {
+		last := days[len(days)-1][1]
+		facts["us10y"] = chokepoint.Decimal(last).Fixed(2)
+		if len(days) > nearDays {
+			points = (last - days[len(days)-1-nearDays][1]) / 10_000 // of a millionth of a per cent
+			facts["us10y_bp20"] = strconv.FormatInt(points, 10)
 		}
 	}
-	if ds := market[sox]; len(ds) > 0 {
-		high := 0.0
-		for _, d := range ds[max(0, len(ds)-252):] {
-			high = max(high, d.High, d.Close)
-		}
-		below := -percent(high, ds.last().Close)
-		facts["sox_high"] = text(below)
-		n = max(n, above(below, 10, 20))
+	if days := m[sector]; len(days) > 0 {
+		high := slices.MaxFunc(days, func(a, b day) int { return int(a[1]/1000 - b[1]/1000) })[1]
+		below = share(high-days[len(days)-1][1], high)
+		facts["sox_high"] = percent(below)
 	}
 	if len(facts) == 1 {
-		return nil, 0
+		return nil, ""
 	}
-	return facts, n
+	return facts, grade(points >= 50 || below >= 2_000, points >= 25 || below >= 1_000)
+}
+
+func grade(high, elevated bool) string {
+	switch {
+	case high:
+		return "high"
+	case elevated:
+		return "elevated"
+	}
+	return "normal"
+}
+
+// date is 20261123 as "2026-11-23".
+func date(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	if len(s) != 8 {
+		return ""
+	}
+	return s[:4] + "-" + s[4:6] + "-" + s[6:]
 }
