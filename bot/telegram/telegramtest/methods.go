@@ -57,7 +57,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		result = map[string]any{"id": BotID, "is_bot": true, "first_name": "Chokepoint", "username": BotName}
 	case "getUpdates":
 		result, no = s.getUpdates(r)
-	case "sendMessage", "sendPhoto", "editMessageText", "editMessageCaption", "editMessageMedia":
+	case "sendMessage", "sendPhoto", "editMessageText", "editMessageCaption", "editMessageMedia", "editMessageReplyMarkup", "createForumTopic":
 		f := s.failing(r)
 		if f.refusal != nil {
 			refuse(w, f.refusal)
@@ -74,9 +74,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		drop, half = f.drop, f.half
 		s.mu.Lock()
-		if strings.HasPrefix(method, "send") {
+		switch method {
+		case "sendMessage", "sendPhoto":
 			result, no = s.post(r, method == "sendPhoto")
-		} else {
+		case "createForumTopic":
+			result, no = s.openTopic(r)
+		default:
 			result, no = s.edit(r, method)
 		}
 		s.change()
@@ -94,6 +97,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case "getChatMember":
 		s.mu.Lock()
 		result, no = s.member(r)
+		s.mu.Unlock()
+	case "sendChatAction":
+		s.mu.Lock()
+		_, no = s.target(r)
+		result = true
 		s.mu.Unlock()
 	case "getChatAdministrators":
 		s.mu.Lock()
@@ -262,7 +270,7 @@ func (s *Server) post(r *http.Request, photo bool) (any, *refusal) {
 		if !is || topic == 1 {
 			return nil, bad("message thread not found")
 		}
-		if !open {
+		if !open && !c.manages {
 			return nil, bad("TOPIC_CLOSED")
 		}
 		m.Thread = topic
@@ -291,6 +299,29 @@ func (s *Server) post(r *http.Request, photo bool) (any, *refusal) {
 	m.ID = s.lastID
 	s.shown = append(s.shown, m)
 	return m.json(c), nil
+}
+
+// openTopic is createForumTopic; s.mu is held. It counts like a message.
+func (s *Server) openTopic(r *http.Request) (any, *refusal) {
+	c, no := s.target(r)
+	if no != nil {
+		return nil, no
+	}
+	name := r.FormValue("name")
+	switch n := utf8.RuneCountInString(name); {
+	case c.kind != Forum:
+		return nil, bad("the chat is not a forum")
+	case !c.manages:
+		return nil, bad("not enough rights to create a topic")
+	case n < 1 || n > 128:
+		return nil, bad("TOPIC_NAME_INVALID")
+	}
+	if no := s.paced(c); no != nil {
+		return nil, no
+	}
+	s.lastID++
+	c.topics[s.lastID] = true
+	return map[string]any{"message_thread_id": s.lastID, "name": name, "icon_color": 7322096}, nil
 }
 
 // photo is an upload in a part of a request, or an earlier one by its file_id.
@@ -382,6 +413,8 @@ func (s *Server) edit(r *http.Request, method string) (any, *refusal) {
 		if photo, no = s.photo(r, strings.TrimPrefix(media.Media, "attach://"), media.Media); no == nil {
 			v, no = read(media.Caption, media.Mode, 1024, "", "message caption is too long")
 		}
+	case method == "editMessageReplyMarkup":
+		v = seen{m.Text, m.Links, m.Mentions}
 	case method == "editMessageCaption" && !m.HasPhoto:
 		return nil, bad("there is no caption in the message to edit")
 	case method == "editMessageCaption":
@@ -475,14 +508,25 @@ func (s *Server) administrators(r *http.Request) (any, *refusal) {
 	return all, nil
 }
 
+// scopes are those that are not of a single chat.
+// https://core.telegram.org/bots/api#botcommandscope
+var scopes = []string{"default", "all_private_chats", "all_group_chats", "all_chat_administrators"}
+
 // commands is getMyCommands and setMyCommands; s.mu is held.
 func (s *Server) commands(r *http.Request, set bool) (any, *refusal) {
 	code := r.FormValue("language_code")
 	if code != "" && len(code) != 2 {
 		return nil, bad("invalid language code specified")
 	}
+	scope := struct{ Type string }{"default"}
+	if raw := r.FormValue("scope"); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &scope); err != nil || !slices.Contains(scopes, scope.Type) {
+			return nil, bad("can't parse BotCommandScope")
+		}
+	}
+	of := menu{scope.Type, code}
 	if !set {
-		if raw := s.menus[code]; raw != nil {
+		if raw := s.menus[of]; raw != nil {
 			return raw, nil
 		}
 		return []any{}, nil
@@ -500,6 +544,6 @@ func (s *Server) commands(r *http.Request, set bool) (any, *refusal) {
 			return nil, bad("BOT_COMMAND_DESCRIPTION_INVALID")
 		}
 	}
-	s.menus[code] = json.RawMessage(raw)
+	s.menus[of] = json.RawMessage(raw)
 	return true, nil
 }

@@ -168,7 +168,10 @@ func (s *Server) getUpdates(r *http.Request) (any, *refusal) {
 		s.interrupt()
 	}
 	mine, hang := s.newest, s.hang
-	if offset <= s.lastUp+1 { // one beyond the newest is ignored
+	switch {
+	case offset < 0: // only the newest so many
+		s.updates = s.updates[max(len(s.updates)+int(offset), 0):]
+	case offset <= s.lastUp+1: // one beyond the newest is ignored
 		s.updates = slices.DeleteFunc(s.updates, func(u update) bool { return u.id < offset && !u.anyway })
 	}
 	s.allowed = r.FormValue("allowed_updates")

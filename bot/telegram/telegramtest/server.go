@@ -1,6 +1,9 @@
 // Package telegramtest is Telegram for tests: a server of the Bot API on the
 // loopback interface that keeps chats, refuses what Telegram refuses, in its
-// words, and shows what a person would see.
+// words, and shows what a person would see. The bot is an administrator of every
+// group, without the right to manage topics, so it hears all that is said there;
+// it hears other bots and itself too, as no bot of Telegram's does, to show that
+// it would not obey them.
 package telegramtest
 
 import (
@@ -88,7 +91,7 @@ type Server struct {
 	photos   map[string][]byte     // by file_id
 	now      func() time.Time      // of the rate limits; nil if there are none
 	paces    map[int64][]time.Time // sends and edits by chat, and under 0 over all
-	menus    map[string]json.RawMessage
+	menus    map[menu]json.RawMessage
 	pressed  map[string]bool // presses, and whether they were answered
 }
 
@@ -101,8 +104,12 @@ type chat struct {
 	topics  map[int64]bool // open?
 	admins  map[int64]bool
 	hidden  bool                     // nobody is told who a member is
+	manages bool                     // the bot may manage topics
 	said    map[int64]map[string]any // by people
 }
+
+// menu is for whom a list of commands is.
+type menu struct{ scope, code string }
 
 type update struct {
 	id     int64
@@ -114,7 +121,7 @@ type update struct {
 func New(t testing.TB) *Server {
 	s := &Server{
 		done: make(chan struct{}), chats: map[int64]*chat{}, newest: make(chan struct{}), hang: make(chan struct{}), changed: make(chan struct{}),
-		photos: map[string][]byte{}, paces: map[int64][]time.Time{}, calls: map[string]int{}, menus: map[string]json.RawMessage{}, pressed: map[string]bool{}, lastID: 100, lastUp: 500,
+		photos: map[string][]byte{}, paces: map[int64][]time.Time{}, calls: map[string]int{}, menus: map[menu]json.RawMessage{}, pressed: map[string]bool{}, lastID: 100, lastUp: 500,
 	}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
@@ -137,6 +144,9 @@ func (s *Server) AddChat(id int64, kind Kind) {
 	defer s.mu.Unlock()
 	s.chats[id] = &chat{id: id, kind: kind, title: fmt.Sprintf("chat %d", id), topics: map[int64]bool{}, admins: map[int64]bool{}, said: map[int64]map[string]any{}}
 }
+
+// LetManageTopics lets the bot open topics in a forum, and write in closed ones.
+func (s *Server) LetManageTopics(id int64) { s.with(id, func(c *chat) { c.manages = true }) }
 
 // AddTopic opens a topic in a forum.
 func (s *Server) AddTopic(id, topic int64) { s.with(id, func(c *chat) { c.topics[topic] = true }) }
@@ -314,21 +324,22 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// Menu is what help a command has for people of a language_code, by command.
+// Menu is what help a command has for people of a language_code, by command,
+// where no narrower scope has a menu of its own.
 func (s *Server) Menu(code string) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	raw := s.menus[code]
+	raw := s.menus[menu{"default", code}]
 	if raw == nil {
-		raw = s.menus[""]
+		raw = s.menus[menu{"default", ""}]
 	}
 	var list []struct{ Command, Description string }
 	_ = json.Unmarshal(raw, &list)
-	menu := map[string]string{}
+	out := map[string]string{}
 	for _, c := range list {
-		menu[c.Command] = c.Description
+		out[c.Command] = c.Description
 	}
-	return menu
+	return out
 }
 
 // with changes a chat, which must be.

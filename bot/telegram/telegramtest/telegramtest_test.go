@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -86,6 +88,10 @@ func TestItRefusesWhatTelegramRefuses(t *testing.T) {
 	s.AddChat(-1004, Forum)
 	s.AddTopic(-1004, 7)
 	s.CloseTopic(-1004, 7)
+	s.AddChat(-1005, Forum)
+	s.LetManageTopics(-1005)
+	s.AddTopic(-1005, 7)
+	s.CloseTopic(-1005, 7)
 	buttons := func(text, data string) string {
 		return `{"inline_keyboard":[[{"text":"` + text + `","callback_data":"` + data + `"}]]}`
 	}
@@ -115,6 +121,14 @@ func TestItRefusesWhatTelegramRefuses(t *testing.T) {
 		{"answerCallbackQuery", map[string]string{"callback_query_id": "none"}, "Bad Request: query is too old and response timeout expired or query ID is invalid"},
 		{"setMyCommands", map[string]string{"language_code": "zh-CN", "commands": "[]"}, "Bad Request: invalid language code specified"},
 		{"setMyCommands", map[string]string{"commands": `[{"command":"Why","description":"x"}]`}, "Bad Request: BOT_COMMAND_INVALID"},
+		{"setMyCommands", map[string]string{"commands": "[]", "scope": `{"type":"everyone"}`}, "Bad Request: can't parse BotCommandScope"},
+		{"sendChatAction", map[string]string{"chat_id": "1", "action": "typing"}, ""},
+		{"createForumTopic", map[string]string{"chat_id": "1", "name": "x"}, "Bad Request: the chat is not a forum"},
+		{"createForumTopic", map[string]string{"chat_id": "-1004", "name": "x"}, "Bad Request: not enough rights to create a topic"},
+		{"createForumTopic", map[string]string{"chat_id": "-1005", "name": strings.Repeat("x", 129)}, "Bad Request: TOPIC_NAME_INVALID"},
+		{"createForumTopic", map[string]string{"chat_id": "-1005", "name": "x"}, ""},
+		{"sendMessage", map[string]string{"chat_id": "-1005", "text": "x", "message_thread_id": "7"}, ""}, // closed, but for managers
+		{"editMessageReplyMarkup", map[string]string{"chat_id": "-1005", "message_id": "99999"}, "Bad Request: message to edit not found"},
 		{"sendRocket", nil, "Not Found: method not found"},
 	} {
 		if got := call(t, s, tc.method, tc.params); got != tc.want {
@@ -162,5 +176,64 @@ func TestTwoPollersAreOneTooMany(t *testing.T) {
 	s.Say(1, 1, "hello")
 	if got := <-second; got != "" {
 		t.Errorf("the second poller is told %q", got)
+	}
+}
+
+func TestButtonsAloneCanBeChanged(t *testing.T) {
+	t.Parallel()
+	s := New(t)
+	s.AddChat(1, Private)
+	call(t, s, "sendMessage", map[string]string{"chat_id": "1", "text": "first", "reply_markup": `{"inline_keyboard":[[{"text":"a","callback_data":"b"}]]}`})
+	if got := call(t, s, "editMessageReplyMarkup", map[string]string{"chat_id": "1", "message_id": "101"}); got != "" {
+		t.Fatal(got)
+	}
+	if m := s.Messages(1)[0]; m.Text != "first" || len(m.Buttons) != 0 || m.Edits != 1 {
+		t.Errorf("shown as %+v", m)
+	}
+}
+
+func TestMenusOfOneScopeAreNotThoseOfAnother(t *testing.T) {
+	t.Parallel()
+	s := New(t)
+	for scope, help := range map[string]string{"default": "for all", "all_group_chats": "for groups"} {
+		call(t, s, "setMyCommands", map[string]string{"commands": `[{"command":"why","description":"` + help + `"}]`, "scope": `{"type":"` + scope + `"}`})
+	}
+	if got := s.Menu("zh")["why"]; got != "for all" {
+		t.Errorf("people are offered %q", got)
+	}
+}
+
+func TestTheRateLimitsAreThoseThatArePublished(t *testing.T) {
+	t.Parallel()
+	s := New(t)
+	now := time.Unix(1_800_000_000, 0)
+	s.Limit(func() time.Time { return now })
+	s.AddChat(-1, Group)
+	send := func(c string) string {
+		t.Helper()
+		return call(t, s, "sendMessage", map[string]string{"chat_id": c, "text": "x"})
+	}
+	for i := range 20 {
+		if got := send("-1"); got != "" {
+			t.Fatalf("message %d within a minute: %s", i, got)
+		}
+		now = now.Add(time.Second)
+	}
+	if got := send("-1"); got != "Too Many Requests: retry after 40" {
+		t.Errorf("the group's 21st within a minute: %q", got)
+	}
+	now = now.Add(40 * time.Second)
+	for i := range 31 {
+		id := strconv.Itoa(100 + i)
+		s.AddChat(100+int64(i), Private)
+		if got, want := send(id), i == 30; (got != "") != want {
+			t.Errorf("message %d within a second, over all: %q", i, got)
+		}
+	}
+	now = now.Add(5 * time.Second)
+	for i := range 6 {
+		if got, want := send("100"), i >= 5; (got != "") != want {
+			t.Errorf("message %d of a burst: %q", i, got)
+		}
 	}
 }
