@@ -18,6 +18,10 @@ import (
 //go:embed font/droid-gb2312.ttf
 var droid []byte
 
+// CJK is a TrueType font with the characters of GB 2312 and no Latin letters.
+// It is not to be changed.
+func CJK() []byte { return droid }
+
 // The fonts in the order in which they are asked for a character.
 type fonts [2]*sfnt.Font
 
