@@ -3,9 +3,11 @@
 package render
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chokepoint-bot/chokepoint/bot"
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
@@ -61,21 +63,34 @@ type page struct {
 
 func (p page) t(key string, args ...i18n.Args) string { return p.words.T(p.lang, key, args...) }
 
-// fact is a fact's value, "" if it is unknown.
-func (p page) fact(name string) string { return p.a.Facts[name] }
+// fact is a fact's value on one line of at most 120 runes, "" if it is unknown.
+func (p page) fact(name string) string { return clip(bot.Neutral(p.a.Facts[name]), 120) }
+
+// member words a member of a closed set; one that has no words is shown as it
+// is.
+func (p page) member(set, value string) string {
+	if key := "render." + set + "." + value; p.words.Has(key) {
+		return p.t(key)
+	}
+	return value
+}
 
 // Alert words a as a card: what happened, why it matters, what stands against
 // it, who says so, and when.
 func (r *Renderer) Alert(a *chokepoint.Alert, lang chokepoint.Language, zone *time.Location, sent time.Time, again bool) bot.Message {
 	p := page{r, a, lang, zone, sent}
-	m := bot.Message{Tone: tone(a), Title: strings.TrimSpace(badge(a) + " " + p.headline()), Silent: a.Severity == chokepoint.Info}
+	title := p.headline()
+	if a.Drill && a.Kind != chokepoint.AlertTest {
+		title = p.t("render.drill.title", i18n.Args{"Title": title})
+	}
+	m := bot.Message{Tone: tone(a), Title: badge(a) + " " + title, Silent: a.Severity == chokepoint.Info}
 	if len(a.Evidence) > 0 {
 		m.URL = a.Evidence[0].URL
 	}
 	if again {
 		m.Lines = append(m.Lines, bot.Text(p.t("render.again")))
 	}
-	if a.Drill {
+	if a.Drill && a.Kind != chokepoint.AlertTest {
 		m.Lines = append(m.Lines, bot.Text(p.t("render.drill")))
 	}
 	line := func(label, text string) {
@@ -89,7 +104,7 @@ func (r *Renderer) Alert(a *chokepoint.Alert, lang chokepoint.Language, zone *ti
 	case chokepoint.AlertAgreement:
 		m.Lines = append(m.Lines, p.agreement()...)
 	case chokepoint.AlertPrice:
-		m.Lines = append(m.Lines, p.price()...)
+		m.Lines = append(m.Lines, p.quote()...)
 	case chokepoint.AlertThesis:
 		m.Lines = append(m.Lines, p.card()...)
 	case chokepoint.AlertOps:
@@ -109,12 +124,16 @@ func (r *Renderer) Alert(a *chokepoint.Alert, lang chokepoint.Language, zone *ti
 		m.Lines = append(m.Lines, s)
 	}
 	m.Footer = p.times()
-	if a.Kind == chokepoint.AlertPrice && r.Chart != nil {
+	m.Actions = p.actions()
+	if a.Kind == chokepoint.AlertPrice && r.Chart != nil && utf8.RuneCountInString(m.PlainText()) <= captionText {
 		m.Image, m.Alt = r.Chart(a, lang)
 	}
-	m.Actions = p.actions()
 	return m
 }
+
+// captionText is how many runes a card with a picture may have: Telegram's
+// captions hold 1024. A longer card goes without.
+const captionText = 1000
 
 // Headline is the alert in one line, without its badge.
 func (r *Renderer) Headline(a *chokepoint.Alert, lang chokepoint.Language) string {
@@ -165,12 +184,12 @@ func (p page) headline() string {
 		if p.fact("milestone") == "" {
 			break
 		}
-		args := i18n.Args{"Company": p.company(p.fact("company")), "Site": p.site(), "Permit": p.fact("permit")}
+		args := i18n.Args{"Company": p.company(p.fact("company")), "Site": p.site()}
 		key := "render.milestone." + p.fact("milestone") + "." + p.fact("status")
 		if p.words.Has(key) {
 			return p.t(key, args)
 		}
-		args["Milestone"], args["Status"] = p.t("render.milestone."+p.fact("milestone")), p.t("render.status."+p.fact("status"))
+		args["Milestone"], args["Status"] = p.member("milestone", p.fact("milestone")), p.member("status", p.fact("status"))
 		return p.t("render.milestone.headline", args)
 	case chokepoint.AlertAgreement:
 		key := "render.agreement." + p.fact("sure")
@@ -179,7 +198,7 @@ func (p page) headline() string {
 		}
 		return p.t(key, i18n.Args{"Buyer": p.parties("buyer"), "Supplier": p.parties("supplier")})
 	case chokepoint.AlertPrice:
-		return p.t("render.price.headline", i18n.Args{"Symbol": p.fact("symbol"), "Condition": p.condition(), "Price": p.quoted()})
+		return p.t("render.price.headline", i18n.Args{"Symbol": p.fact("symbol"), "What": p.fired(), "Price": p.price(p.fact("price"))})
 	case chokepoint.AlertThesis:
 		card, state := p.cardTitle(), p.fact("state")
 		if card == "" {
@@ -190,12 +209,16 @@ func (p page) headline() string {
 		}
 		return p.t("render.thesis."+direction(a.Direction), i18n.Args{"Card": card})
 	case chokepoint.AlertOps:
-		return p.t("render.ops."+p.fact("state"), i18n.Args{"What": p.t("render.ops.what." + p.fact("what")), "Name": p.fact("name")})
+		key := "render.ops." + p.fact("state")
+		if !p.words.Has(key) {
+			break
+		}
+		return p.t(key, i18n.Args{"What": p.member("ops.what", p.fact("what")), "Name": p.fact("name")})
 	case chokepoint.AlertTest:
 		return p.t("render.test.title")
 	}
 	if a.Headline != "" {
-		return bot.Neutral(a.Headline)
+		return clip(bot.Neutral(a.Headline), 200)
 	}
 	return string(a.Topic)
 }
@@ -236,9 +259,15 @@ func (p page) milestone() []bot.Line {
 	if len(what) > 0 {
 		lines = append(lines, bot.Text(strings.Join(what, p.t("render.sep"))))
 	}
-	step := p.t("render.milestone."+p.fact("milestone")) + " · " + p.t("render.status."+p.fact("status"))
+	if p.fact("milestone") == "" {
+		return lines
+	}
+	step := p.member("milestone", p.fact("milestone"))
+	if status := p.fact("status"); status != "" {
+		step += " · " + p.member("status", status)
+	}
 	if next := p.fact("next"); next != "" {
-		step = p.t("render.next", i18n.Args{"Step": step, "Next": p.t("render.milestone." + next)})
+		step = p.t("render.next", i18n.Args{"Step": step, "Next": p.member("milestone", next)})
 	}
 	return append(lines, bot.Labelled(p.t("render.label.milestone"), step))
 }
@@ -252,38 +281,61 @@ func (p page) agreement() []bot.Line {
 		}
 	}
 	if product := p.fact("product"); product != "" {
-		what = append(what, p.t("render.product."+product))
+		what = append(what, p.member("product", product))
 	}
 	add("amount", p.money(p.fact("amount")))
 	add("term", p.term(p.fact("term")))
 	add("prepay", p.money(p.fact("prepay")))
-	add("capacity", bot.Neutral(p.fact("capacity")))
-	if p.fact("exclusive") != "" {
-		what = append(what, p.t("render.exclusive."+p.fact("exclusive")))
+	add("capacity", p.fact("capacity"))
+	if exclusive := p.fact("exclusive"); exclusive != "" {
+		what = append(what, p.member("exclusive", exclusive))
 	}
 	if len(what) > 0 {
 		lines = append(lines, bot.Text(strings.Join(what, p.t("render.sep"))))
 	}
-	return append(lines, bot.Labelled(p.t("render.label.sure"), p.t("render.sure."+p.fact("sure"))))
+	if sure := p.fact("sure"); sure != "" {
+		lines = append(lines, bot.Labelled(p.t("render.label.sure"), p.member("sure", sure)))
+	}
+	return lines
 }
 
-func (p page) price() []bot.Line {
+// fired is what a price did, rather than the rule that waited for it.
+func (p page) fired() string {
+	if p.fact("span") != "" && p.fact("change") != "" {
+		return p.t("render.price.moved", i18n.Args{"Change": signed(p.fact("change")), "Span": p.span(p.fact("span"))})
+	}
+	rule, _, _ := strings.Cut(p.fact("condition"), " ")
+	switch rule {
+	case "swings":
+		return p.t("render.price.swung", i18n.Args{"Change": p.fact("change"), "Low": p.price(p.fact("low")), "High": p.price(p.fact("high"))})
+	case "above", "below", "crosses":
+		return p.t("render.price."+rule, i18n.Args{"Level": p.price(p.fact("level"))})
+	}
+	return p.condition()
+}
+
+// quote is the price with its age and origin, its move, and the rule.
+func (p page) quote() []bot.Line {
 	var lines []bot.Line
 	if p.fact("madeup") != "" {
 		lines = append(lines, bot.Text(p.t("render.madeup")))
 	}
-	now := p.quoted()
+	now := p.price(p.fact("price"))
 	if at, err := time.Parse(time.RFC3339, p.fact("quoted")); err == nil {
-		now = p.t("render.price.at", i18n.Args{"Price": now, "Time": p.clock(at), "Session": p.t("render.session." + p.fact("session")), "Provider": p.fact("provider")})
+		now = p.t("render.price.at", i18n.Args{"Price": now, "Time": p.clock(at), "Session": p.member("session", p.fact("session")), "Provider": p.fact("provider")})
 	}
 	lines = append(lines, bot.Labelled(p.t("render.label.price"), now))
 	if late, err := time.ParseDuration(p.fact("delayed")); err == nil && late > 0 {
 		lines = append(lines, bot.Text(p.t("render.price.late", i18n.Args{"N": int(late / time.Minute)})))
 	}
-	if c := p.fact("change"); c != "" {
-		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(c), "From": cents(p.fact("from"))})))
+	switch change, from := p.fact("change"), p.fact("from"); {
+	case strings.HasPrefix(p.fact("condition"), "swings"): // the headline says it
+	case change != "" && from != "":
+		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(change), "From": p.price(from)})))
+	case change != "":
+		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.today", i18n.Args{"Change": signed(change)})))
 	}
-	return lines
+	return append(lines, bot.Labelled(p.t("render.label.rule"), p.t("render.price.rule", i18n.Args{"Condition": p.condition(), "Rule": p.fact("rule")})))
 }
 
 func (p page) card() []bot.Line {
@@ -297,14 +349,10 @@ func (p page) card() []bot.Line {
 func (p page) ops() []bot.Line {
 	var lines []bot.Line
 	if c := p.fact("class"); c != "" {
-		text := c
-		if p.words.Has("render.class." + c) {
-			text = p.t("render.class." + c)
-		}
-		lines = append(lines, bot.Text(text))
+		lines = append(lines, bot.Text(p.member("class", c)))
 	}
-	if d := p.fact("detail"); d != "" {
-		lines = append(lines, bot.Text(clip(bot.Neutral(d), 400)))
+	if d := bot.Neutral(p.a.Facts["detail"]); d != "" {
+		lines = append(lines, bot.Text(clip(d, 400)))
 	}
 	if at, err := time.Parse(time.RFC3339, p.fact("since")); err == nil {
 		lines = append(lines, bot.Labelled(p.t("render.label.since"), p.clock(at)))
@@ -313,25 +361,42 @@ func (p page) ops() []bot.Line {
 }
 
 // coldWater is what stands against a bullish alert: each risk's caution with
-// its live reading, and a fresh dilution by the company itself.
+// its live reading, and a fresh dilution by the company itself. Where the alert
+// names no risk that the thesis knows, those of its catalyst stand in.
 func (p page) coldWater() string {
+	notes := p.a.Risks
+	if !slices.ContainsFunc(notes, func(n chokepoint.RiskNote) bool { _, known := p.risks[n.ID]; return known }) && p.a.Direction == chokepoint.Positive {
+		notes = nil
+		for _, id := range p.catalysts[p.a.Catalyst].Against {
+			notes = append(notes, chokepoint.RiskNote{ID: id})
+		}
+	}
 	var parts []string
-	for _, n := range p.a.Risks {
+	for _, n := range notes {
 		k, ok := p.risks[n.ID]
-		if !ok {
+		if !ok || len(parts) == mostRisks {
 			continue
 		}
 		text := k.Caution.In(p.lang)
+		if text == "" {
+			text = k.Title.In(p.lang)
+		}
 		if reading := p.Reading(n.Facts, p.lang); reading != "" && n.Facts["count"] != "0" {
 			text = p.t("render.cold", i18n.Args{"Caution": text, "Reading": reading})
 		}
 		parts = append(parts, text)
 	}
 	if d := p.fact("dilution"); d != "" {
-		parts = append(parts, p.t("render.dilution", i18n.Args{"What": bot.Neutral(d)}))
+		parts = append(parts, p.t("render.dilution", i18n.Args{"What": d}))
+	}
+	if len(parts) == 0 && p.a.Direction == chokepoint.Positive {
+		return p.t("render.cold.unknown")
 	}
 	return strings.Join(parts, p.t("render.and"))
 }
+
+// mostRisks is how many risks a card names; /risks has them all.
+const mostRisks = 3
 
 // Reading words a risk's live reading from the facts of its card or note; ""
 // if there is none. chokepoint.Readings documents the facts.
@@ -416,7 +481,7 @@ func (p page) sources() bot.Line {
 		rest = " · +" + strconv.Itoa(more)
 	}
 	if p.a.Owners > 1 {
-		rest += " " + p.t("render.owners", i18n.Args{"Count": p.a.Owners})
+		rest += p.t("render.owners", i18n.Args{"Count": p.a.Owners})
 	}
 	if rest != "" {
 		l.Spans = append(l.Spans, bot.Span{Text: rest})
@@ -428,7 +493,9 @@ func (p page) sources() bot.Line {
 // is called.
 func (p page) times() string {
 	parts := []string{}
-	if at := p.published(); !at.IsZero() {
+	if at := p.a.Happened; !at.IsZero() && p.a.Kind != chokepoint.AlertPrice {
+		parts = append(parts, p.t("render.time.happened", i18n.Args{"Time": p.clock(at)}))
+	} else if at := p.published(); !at.IsZero() {
 		parts = append(parts, p.t("render.time.published", i18n.Args{"Time": p.clock(at)}))
 	}
 	if p.a.Kind != chokepoint.AlertTest {
@@ -438,17 +505,14 @@ func (p page) times() string {
 	return strings.Join(parts, " · ")
 }
 
-// published is the event's own time, or that of the first telling of it.
-func (p page) published() time.Time {
-	at := p.a.Happened
-	if at.IsZero() {
-		for _, e := range p.a.Evidence {
-			if !e.Published.IsZero() && (at.IsZero() || e.Published.Before(at)) {
-				at = e.Published
-			}
+// published is when the first telling of it came out; zero if unknown.
+func (p page) published() (first time.Time) {
+	for _, e := range p.a.Evidence {
+		if at := e.Published; !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
 		}
 	}
-	return at
+	return first
 }
 
 // actions are the buttons under an alert.
@@ -466,12 +530,7 @@ func (p page) actions() []bot.Action {
 	}
 }
 
-func (p page) state(s string) string {
-	if p.words.Has("render.state." + s) {
-		return p.t("render.state." + s)
-	}
-	return s
-}
+func (p page) state(s string) string { return p.member("state", s) }
 
 func (p page) cardTitle() string {
 	id := p.fact("card")
@@ -489,10 +548,8 @@ func (p page) condition() string {
 	if p.Condition == nil {
 		return p.fact("condition")
 	}
-	return p.Condition(chokepoint.Symbol(p.fact("symbol")), p.fact("condition"), p.lang)
+	return clip(bot.Neutral(p.Condition(chokepoint.Symbol(p.fact("symbol")), p.fact("condition"), p.lang)), 120)
 }
-
-func (p page) quoted() string { return strings.TrimSpace(cents(p.fact("price")) + " " + p.fact("currency")) }
 
 // clip cuts s to n runes.
 func clip(s string, n int) string {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,8 +65,21 @@ func cases() map[string]chokepoint.Alert {
 		"milestone_permit": with(base(chokepoint.AlertMilestone, chokepoint.Facts{"site": "aaoi-texas", "company": "AAOI", "milestone": "permit", "status": "planned", "permit": "182126", "was": "Administratively Complete"}), func(a *chokepoint.Alert) { a.Headline = "" }),
 		"agreement":        with(base(chokepoint.AlertAgreement, chokepoint.Facts{"buyer": "NVDA", "supplier": "LITE,COHR", "sure": "filed", "product": "cw-laser", "amount": "4000000000 USD", "term": "multiyear", "exclusive": "no", "dilution": "shelf registration (S-3) of LITE, 3 Feb"}), func(a *chokepoint.Alert) { a.Catalyst = "cpo" }),
 		"agreement_rumour": base(chokepoint.AlertAgreement, chokepoint.Facts{"buyer": "unnamed hyperscaler", "supplier": "AAOI", "sure": "rumour", "term": "5y", "prepay": "50000000 USD"}),
-		"price": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "AAOI", "rule": "2", "condition": "moves 8% in 1d", "price": "33.91", "currency": "USD", "session": "regular", "quoted": "2026-02-13T20:30:00Z", "provider": "yahoo-spark", "change": "-8.5", "from": "37.04", "madeup": "yes"}), func(a *chokepoint.Alert) {
+		"price": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "AAOI", "rule": "2", "condition": "moves 8% in 1d", "span": "1d", "price": "33.91", "currency": "USD", "session": "regular", "quoted": "2026-02-13T20:30:00Z", "provider": "yahoo-spark", "change": "-8.5", "from": "37.04", "madeup": "yes"}), func(a *chokepoint.Alert) {
 			a.Direction, a.Risks, a.Headline, a.Sources, a.Owners, a.Evidence = chokepoint.Neutral, nil, "", 0, 0, nil
+		}),
+		"price_level": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "SIVE.ST", "rule": "k3f2", "condition": "below 100 once urgent", "level": "100", "price": "98.4", "currency": "SEK", "session": "regular", "quoted": "2026-02-13T21:40:00Z", "provider": "yahoo-spark", "change": "-3.1", "delayed": "15m0s"}), func(a *chokepoint.Alert) {
+			a.Direction, a.Risks, a.Headline, a.Sources, a.Owners = chokepoint.Neutral, nil, "", 1, 1
+			a.Evidence = []chokepoint.Evidence{{URL: "https://quotes.example/SIVE.ST", Publisher: "Yahoo Finance", Published: seen}}
+		}),
+		"price_swing": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "^SOX", "rule": "7", "condition": "swings 5%", "price": "4512.3", "session": "closed", "quoted": "2026-02-13T21:00:00Z", "provider": "nasdaq", "change": "6.4", "from": "4400", "high": "4600", "low": "4318.4"}), func(a *chokepoint.Alert) {
+			a.Direction, a.Risks, a.Headline, a.Sources, a.Owners, a.Evidence = chokepoint.Neutral, nil, "", 0, 0, nil
+		}),
+		"drill":            with(milestone, func(a *chokepoint.Alert) { a.Drill = true }),
+		"risk_of_catalyst": with(milestone, func(a *chokepoint.Alert) { a.Risks = []chokepoint.RiskNote{{ID: "of another thesis"}} }),
+		"risk_unknown":     with(milestone, func(a *chokepoint.Alert) { a.Risks, a.Catalyst = nil, "" }),
+		"recovered": with(base(chokepoint.AlertOps, chokepoint.Facts{"what": "platform", "name": "telegram", "state": "recovered", "since": "2026-02-13T20:05:00Z"}), func(a *chokepoint.Alert) {
+			a.Direction, a.Score, a.Evidence, a.Happened, a.Risks = chokepoint.Neutral, 0, nil, time.Time{}, nil
 		}),
 		"thesis": with(base(chokepoint.AlertThesis, chokepoint.Facts{"card": "lpo", "kind": "risk", "state": "elevated", "was": "normal"}), func(a *chokepoint.Alert) { a.Direction = chokepoint.Negative }),
 		"ops": with(base(chokepoint.AlertOps, chokepoint.Facts{"what": "source", "name": "tceq", "state": "failing", "class": "not-the-format", "detail": "www.tceq.texas.gov/x.html: no table", "since": "2026-02-12T13:05:00Z"}), func(a *chokepoint.Alert) {
@@ -138,17 +152,47 @@ func TestEveryKindOfAlertInBothLanguages(t *testing.T) {
 func TestACardFitsEveryPlatformWhateverTheHeadline(t *testing.T) {
 	t.Parallel()
 	r := New(beliefs, i18n.Must())
+	all := cases()
 	for name, a := range cases() {
+		a.Facts = maps.Clone(a.Facts)
+		for fact := range a.Facts {
+			a.Facts[fact] += strings.Repeat(" 长\u202e\n", 5000)
+		}
+		all[name+", with facts that are too long"] = a
+	}
+	for name, a := range all {
 		for _, lang := range i18n.Languages {
 			m := r.Alert(&a, lang, time.UTC, sent, true)
-			if n := len([]rune(m.PlainText())); n > 1500 {
-				t.Errorf("%s in %s: %d runes", name, lang, n)
+			if n := len([]rune(m.PlainText())); n > 2000 {
+				t.Errorf("%s in %s: %d runes, which leaves no room for markup in Telegram's 4096", name, lang, n)
 			}
 			for _, act := range m.Actions {
 				if len(act.Command) > 60 || len([]rune(act.Label)) > 40 {
 					t.Errorf("%s: the button %+v is too long", name, act)
 				}
 			}
+		}
+	}
+}
+
+func TestAPictureComesWithACardThatACaptionHolds(t *testing.T) {
+	t.Parallel()
+	r := New(beliefs, i18n.Must())
+	r.Chart = func(*chokepoint.Alert, chokepoint.Language) ([]byte, string) { return []byte("png"), "a chart" }
+	a := cases()["price_level"]
+	for _, lang := range i18n.Languages {
+		m := r.Alert(&a, lang, time.UTC, sent, true)
+		if string(m.Image) != "png" || m.Alt != "a chart" {
+			t.Errorf("%s: no picture", lang)
+		}
+		long := a
+		long.Facts = maps.Clone(a.Facts)
+		for fact := range long.Facts {
+			long.Facts[fact] += strings.Repeat("长", 200)
+		}
+		m = r.Alert(&long, lang, time.UTC, sent, true)
+		if n := len([]rune(m.PlainText())); (n > 1000) == (m.Image != nil) {
+			t.Errorf("%s: %d runes, and a picture of %d bytes", lang, n, len(m.Image))
 		}
 	}
 }

@@ -36,12 +36,14 @@ func (p page) parties(fact string) string {
 	return strings.Join(names, p.t("render.party.and"))
 }
 
-// site is the site's name.
+// site is the site's name as part of a sentence about its company, else as the
+// thesis has it.
 func (p page) site() string {
-	if key := "render.site." + p.fact("site"); p.words.Has(key) {
-		return p.t(key)
+	id := p.fact("site")
+	if s := p.th.Site(id); s != nil && !p.words.Has("render.site."+id) {
+		return s.Name.In(p.lang)
 	}
-	return bot.Neutral(p.fact("site"))
+	return p.member("site", id)
 }
 
 // money words an amount such as "300000000 USD": "$300M", "3 亿美元". What it
@@ -61,11 +63,7 @@ func (p page) money(s string) string {
 		case f >= 1e4:
 			f, unit = f/1e4, "万"
 		}
-		name := currency
-		if p.words.Has("render.currency." + currency) {
-			name = p.t("render.currency." + currency)
-		}
-		return round(f) + " " + unit + name
+		return strings.TrimSpace(round(f) + " " + unit + p.member("currency", currency))
 	}
 	unit := ""
 	switch {
@@ -80,6 +78,37 @@ func (p page) money(s string) string {
 		return "$" + round(f) + unit
 	}
 	return strings.TrimSpace(round(f) + unit + " " + currency)
+}
+
+// price is a price in the fact "currency": "$33.91", "98.40 SEK", "33.91 美元".
+func (p page) price(s string) string {
+	currency := p.fact("currency")
+	switch {
+	case currency == "" || s == "":
+		return cents(s)
+	case p.lang == chokepoint.Chinese:
+		return cents(s) + " " + p.member("currency", currency)
+	case currency == "USD":
+		return "$" + cents(s)
+	}
+	return cents(s) + " " + currency
+}
+
+// span words the time of a move: "30m0s" as "30 min", "5d" as "5 days".
+func (p page) span(s string) string {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil {
+			return p.t("render.span.days", i18n.Args{"Count": n})
+		}
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return s
+	case d%time.Hour == 0:
+		return p.t("render.span.hours", i18n.Args{"Count": int(d / time.Hour)})
+	}
+	return p.t("render.span.minutes", i18n.Args{"Count": int(d / time.Minute)})
 }
 
 // cents is a price with at least two digits after the point.
