@@ -140,7 +140,7 @@ func TestSettleGivesEachAnswerItsMeaning(t *testing.T) {
 		"a refused token holds the lane":                      {fresh, 0, discord, fail(Unauthorized), chokepoint.Snooze, func(o chokepoint.Outcome) bool { return o.Hold && o.NotBefore.Sub(noon) >= time.Minute }},
 		"a lost answer is repeated where repeats are dropped": {with(func(d *chokepoint.Delivery) { d.Unknown = 9 }), 0, discord, fail(Unknown), chokepoint.Retry, func(o chokepoint.Outcome) bool { return o.Unknown }},
 		"a lost answer is repeated once where they are not":   {fresh, chokepoint.Notice, telegram, fail(Unknown), chokepoint.Retry, func(o chokepoint.Outcome) bool { return o.Unknown }},
-		"and not twice":                     {with(func(d *chokepoint.Delivery) { d.Unknown = 1 }), chokepoint.Urgent, telegram, fail(Unknown), chokepoint.Dropped, func(o chokepoint.Outcome) bool { return o.Unknown }},
+		"and not twice":                     {with(func(d *chokepoint.Delivery) { d.Unknown = 1 }), chokepoint.Urgent, telegram, fail(Unknown), chokepoint.Dead, func(o chokepoint.Outcome) bool { return o.Unknown }},
 		"and not at all for what is slight": {fresh, chokepoint.Info, telegram, fail(Unknown), chokepoint.Dropped, nil},
 		"our own fault is tried again":      {fresh, 0, discord, fmt.Errorf("%w: x", errPanic), chokepoint.Retry, nil},
 		"and given up the third time":       {with(func(d *chokepoint.Delivery) { d.Attempts, d.LastErr = 7, "broke 2 of 3: panic: x" }), 0, discord, fmt.Errorf("%w: x", errPanic), chokepoint.Dead, nil},

@@ -416,7 +416,7 @@ func (d *dispatcher) account(ctx context.Context, g chokepoint.Grant, out chokep
 	switch out.Kind {
 	case chokepoint.Dead:
 		log.Error("given up: /dead shows it, /requeue owes it again", "reason", out.Reason)
-		if !out.Gone {
+		if !out.Gone && !out.Unknown {
 			d.notice(ctx, g)
 		}
 	case chokepoint.Dropped:

@@ -92,6 +92,10 @@ func settle(now time.Time, g chokepoint.Grant, l Limits, posting *chokepoint.Pos
 		if d.Unknown == 0 && g.Alert.Severity >= chokepoint.Notice {
 			return retry(reason, pauseAfter(d))
 		}
+		if g.Alert.Severity >= chokepoint.Notice {
+			// Perhaps it was shown twice, perhaps never: a person decides.
+			return chokepoint.Outcome{Kind: chokepoint.Dead, Reason: reason, Pace: pace, Unknown: true}
+		}
 		return chokepoint.Outcome{Kind: chokepoint.Dropped, Reason: reason, Pace: pace, Unknown: true}
 	default:
 		if errors.Is(e.Err, errPanic) {

@@ -75,7 +75,7 @@ func TestFailuresAreToldApartByWhatTelegramSays(t *testing.T) {
 		{413, "Request Entity Too Large", bot.Rejected},
 		{429, "Too Many Requests: retry after 3", bot.RateLimited},
 		{500, "Internal Server Error", bot.Unknown},
-		{503, "Service Unavailable", bot.Unknown},
+		{503, "Service Unavailable", bot.Transient},
 	} {
 		for _, m := range []bot.Message{line("x"), {Title: "x", Image: chart(t)}} { // uploads fail in another way in the library
 			s := fresh(t)

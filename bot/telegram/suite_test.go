@@ -119,7 +119,7 @@ func (p peer) Sent() []adaptertest.Sent {
 func (p peer) Fail(n int, f adaptertest.Failure) {
 	switch f.Class {
 	case bot.Unknown:
-		p.FailPage(n)
+		p.FailHalf(n)
 	case bot.RateLimited:
 		p.FailTooMany(n, int(f.Wait/time.Second))
 	case bot.ChatGone:

@@ -159,6 +159,8 @@ func class(f *failure) bot.Class {
 	switch {
 	case f.moved != 0:
 		return bot.Moved
+	case f.code == http.StatusBadGateway, f.code == http.StatusServiceUnavailable:
+		return bot.Transient // the front end had nobody to hand it to
 	case f.said == "" && f.maybe:
 		return bot.Unknown
 	case f.said == "":
