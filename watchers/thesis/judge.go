@@ -180,6 +180,9 @@ func (j *Judge) tell(mem *memory, in watchers.Input, o chokepoint.Observation) (
 	}
 	escalates := !first && t.Primary && s.Facts["primary"] == ""
 	if t.Primary {
+		if s.Facts == nil { // it came back empty from the saved state
+			s.Facts = chokepoint.Facts{}
+		}
 		s.Facts["primary"] = "yes"
 	}
 	was := mem.card(id).State

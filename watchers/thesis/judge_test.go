@@ -220,3 +220,14 @@ func TestRisksAreReadOffTheMarketWhereItShowsThem(t *testing.T) {
 		t.Errorf("lpo: %+v", c)
 	}
 }
+
+func TestThePrimarySourceEscalatesAStoryThatWasSaved(t *testing.T) {
+	t.Parallel()
+	release := news("wire", "AMD signs agreement for high-power CW laser chips", "AMD is securing high-power CW laser chips under purchase agreements.", noon.Add(2*time.Hour))
+	release.News.Evidence.Primary = true
+	alerts, _ := play(t, amd[0], amd[1], release)
+	last := alerts[len(alerts)-1]
+	if !last.Escalate || last.Story != alerts[0].Story {
+		t.Errorf("the last telling is %+v", last)
+	}
+}
