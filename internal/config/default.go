@@ -82,7 +82,7 @@ func Default() Config {
 			"aaoi-texas":      {Kind: "expansion", Enabled: true, Cron: "0 * * * *", Site: "aaoi-texas"},
 			"hyperscaler-lta": {Kind: "lta", Enabled: true, Cron: "5 * * * *"},
 			"price-thresholds": {Kind: "price", Enabled: true, Cron: "* * * * *", Rules: []string{
-				"AAOI moves 8% in 1d", "AAOI swings 12%", "SIVE.ST moves 8% in 1d", "LITE moves 8% in 1d", "COHR moves 8% in 1d",
+				"AAOI moves 8% in 1d", "SIVE.ST moves 8% in 1d", "LITE moves 8% in 1d", "COHR moves 8% in 1d",
 			}},
 			"catalysts-risks": {Kind: "thesis", Enabled: true, Cron: "10 * * * *"},
 		},
