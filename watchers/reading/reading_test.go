@@ -93,6 +93,33 @@ func TestReadFillsTheSlots(t *testing.T) {
 	}
 }
 
+func TestMilestonesAsTheNewsTellsThem(t *testing.T) {
+	r := builtin(t)
+	for title, want := range map[string]string{
+		"Applied Optoelectronics leases second building in Pearland, Texas":                       "lease done",
+		"Sugar Land council approves tax abatement for Applied Optoelectronics":                   "incentive done",
+		"AAOI awards cleanroom contract for its Sugar Land plant":                                 "construction done",
+		"Applied Optoelectronics halts construction of Sugar Land, Texas plant":                   "construction delayed",
+		"Applied Optoelectronics delays equipment at its Sugar Land, Texas plant":                 "equipment delayed",
+		"TCEQ denies permit for Applied Optoelectronics plant in Sugar Land: air permit rejected": "permit denied",
+		"Applied Optoelectronics files air permit application for Sugar Land":                     "permit planned",
+		"Applied Optoelectronics starts production at its Sugar Land factory: production begins":  "production done",
+		"Applied Optoelectronics to break ground in Sugar Land next month":                        "groundbreaking planned",
+		"应用光电糖城新厂投产":                                                                              "production done",
+		"应用光电德州工厂推迟设备进场":                                                                          "equipment delayed",
+		"應用光電計劃在德州休斯頓擴產":                                                                          "announced planned",
+		"AAOI wins an order for 800G":                                                             "",
+	} {
+		got := ""
+		if m := r.Read(Item{Title: title, Published: time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)}).Milestone; m != nil {
+			got = m.Milestone + " " + m.Status
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", title, got, want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	th, err := thesis.Builtin("cw-laser")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 var (
 	seated  = regexp.MustCompile(`(?:headquartered in|based in|located in|总部位于|總部位於) *$`)
+	applied = regexp.MustCompile(`(?i)\bapplication|\bapplies for|\bapplied for|\bseeks\b|\bhearing|申请|申請|听证`) // of a permit that is not there yet
 	planned = regexp.MustCompile(`(?i)\b(?:will|plans? to|expects? to|set to|intends? to|to) (?:break ground|begin|start|open|lease|build)|拟|计划|計劃|将于|將於`)
 )
 
@@ -60,7 +61,7 @@ func (r *Reader) milestone(p *page, out Reading, where map[chokepoint.Symbol][]l
 				out.Status = "cancelled"
 			case p.has("status.delayed"):
 				out.Status = "delayed"
-			case planned.MatchString(p.original) && !past:
+			case name == "permit" && applied.MatchString(p.original), planned.MatchString(p.original) && !past:
 				out.Status = "planned"
 			}
 			out.Invest = largest(lexicon.Moneys(p.folded))
