@@ -74,7 +74,7 @@ func TestAdapterSuite(t *testing.T) {
 		return adaptertest.Harness{
 			Adapter: newAdapter(t, s, nil), Peer: peer{s},
 			Secrets: []string{s.Token(), strings.SplitN(s.Token(), ":", 2)[1]},
-			CanFail: []bot.Class{bot.Unknown, bot.RateLimited, bot.ChatGone, bot.Moved, bot.MessageGone, bot.Rejected, bot.Unauthorized},
+			CanFail: []bot.Class{bot.Transient, bot.Unknown, bot.RateLimited, bot.ChatGone, bot.Moved, bot.MessageGone, bot.Rejected, bot.Unauthorized},
 			Chat:    chatID(forum, 0), Private: chatID(private, 0), Thread: strconv.Itoa(topic),
 		}
 	})
@@ -118,6 +118,8 @@ func (p peer) Sent() []adaptertest.Sent {
 
 func (p peer) Fail(n int, f adaptertest.Failure) {
 	switch f.Class {
+	case bot.Transient:
+		p.FailPage(n)
 	case bot.Unknown:
 		p.FailHalf(n)
 	case bot.RateLimited:
