@@ -88,6 +88,14 @@ func TestReadFillsTheSlots(t *testing.T) {
 	if a := r.Read(Item{Title: "Amazon reportedly in talks on supply agreement with Lumentum for lasers", Published: at}).Agreement; a == nil || a.Sure != "rumour" {
 		t.Errorf("talks: got %+v", a)
 	}
+	f := Item{Title: "8-K APPLIED OPTOELECTRONICS, INC.", Text: "Item 1.01 Entry into a Material Definitive Agreement. Applied Optoelectronics, Inc. entered into a five-year supply agreement with Oracle Corporation under which Oracle commits to purchase up to $2 billion of optical transceivers.", Filing: true, Form: "8-K", Filer: "AAOI", Published: at}
+	if a := r.Read(f).Agreement; a == nil || a.Buyer != "ORCL" || a.Sure != "filed" || a.Term != "5y" || a.Amount != "2000000000 USD" {
+		t.Errorf("a filing: got %+v", a)
+	}
+	f.Form = "10-Q"
+	if got := r.Read(f); len(got.Kinds) > 0 {
+		t.Errorf("a quarterly report tells %v", got.Kinds)
+	}
 	if a := r.Read(Item{Title: "Lumentum denies supply agreement with Amazon for lasers", Published: at}); a.Agreement == nil || a.Agreement.Sure != "denied" || a.Polarity != chokepoint.Negative {
 		t.Errorf("denial: got %+v", a.Agreement)
 	}

@@ -84,6 +84,9 @@ func (b *Book) Join(topic chokepoint.Topic, t Telling, history bool) (s *Story, 
 	} else if slices.Contains(s.From, t.Observation.ID) {
 		return s, false, true
 	}
+	if s.Facts == nil { // it had none when it was saved
+		s.Facts = chokepoint.Facts{}
+	}
 	b.Stories = append(slices.DeleteFunc(b.Stories, func(o *Story) bool { return o == s || t.At.Sub(o.Last) > maxAge }), s)
 	b.Stories = b.Stories[max(0, len(b.Stories)-maxStories):]
 	if old := len(b.Stories) - maxWhole; old > 0 { // of stories that are no longer told, a few documents are enough

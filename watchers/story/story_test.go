@@ -97,3 +97,19 @@ func TestABookStaysBounded(t *testing.T) {
 		t.Errorf("%d stories, %d bytes, %v", len(b.Stories), len(raw), err)
 	}
 }
+
+func TestASavedStoryTakesFacts(t *testing.T) {
+	var b, saved Book
+	b.Join("t", telling(1, "one", "a", 0, "k"), false)
+	raw, err := json.Marshal(b)
+	if err == nil {
+		err = json.Unmarshal(raw, &saved)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, first, _ := saved.Join("t", telling(2, "two", "b", time.Hour, "k"), false)
+	if s.Facts["primary"] = "yes"; first {
+		t.Error("the saved story was not found")
+	}
+}
