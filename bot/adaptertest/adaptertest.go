@@ -99,8 +99,7 @@ type test struct {
 type client struct {
 	*testing.T
 	Harness
-	ctx  context.Context
-	base int // messages that stood before
+	ctx context.Context
 }
 
 func newClient(t *testing.T, fresh func(t *testing.T) Harness) *client {

@@ -221,7 +221,9 @@ func (a *App) watch(ctx context.Context) error {
 				}
 				return err
 			}
-			<-done
+			if err := <-done; err != nil {
+				return err
+			}
 		}
 	})
 	return g.Wait()

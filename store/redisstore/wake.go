@@ -118,7 +118,8 @@ func (s *Store) hear(after string) {
 	defer s.wake.pending.Done()
 	ctx := context.Background() // Close ends a read by closing its connection
 	for {
-		happened, err := int64(0), error(nil)
+		var happened int64
+		var err error
 		if after == "" {
 			// Nobody knows what happened meanwhile: it may be anything.
 			after, err = s.lastChange(ctx)

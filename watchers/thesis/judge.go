@@ -379,7 +379,7 @@ func evidence(recent []move) chokepoint.Facts {
 // one that shows it most. nil if it shows nothing.
 func (j *Judge) reading(mem *memory, t thesis.Risk) (facts chokepoint.Facts, state string) {
 	var read func(chokepoint.Symbol) (chokepoint.Facts, string)
-	by := ""
+	var by string
 	switch t.ID {
 	case "runup":
 		read, by = mem.Market.runup, "year"

@@ -10,6 +10,7 @@ package discordtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -468,7 +469,7 @@ func (q *request) read(raw []byte) *refusal {
 		parts := multipart.NewReader(bytes.NewReader(raw), params["boundary"])
 		for {
 			p, err := parts.NextPart()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
