@@ -59,6 +59,9 @@ func New(cfg Config) *Adapter {
 	if cfg.Quit == nil {
 		cfg.Quit = func() {}
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Adapter{cfg: cfg, out: cfg.Out}
 }
 
@@ -158,8 +161,11 @@ func (a *Adapter) Run(ctx context.Context, menu []bot.CommandSpec, got func(cont
 			return nil
 		case r := <-reads:
 			if r.err != nil {
-				if errors.Is(r.err, errLeft) {
+				switch {
+				case errors.Is(r.err, errLeft):
 					a.cfg.Quit()
+				case !errors.Is(r.err, io.EOF):
+					a.cfg.Log.Error("nothing more can be read from the terminal: start again to type", "err", r.err)
 				}
 				<-ctx.Done()
 				return nil

@@ -5,17 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/chokepoint-bot/chokepoint/bot"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type screen struct {
 	mu sync.Mutex
@@ -66,6 +63,40 @@ func TestColumnsLineUpInBothScripts(t *testing.T) {
 	}
 	if want := "\nt\n为何重要  甲\n冷水      乙\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestACharacterTakesTheCellsThatATerminalGivesIt(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]int{"": 0, "Why": 3, "冷水": 4, "AAOI：": 6, "e\u0301": 1, "ｶﾅ": 2, "🟢 92": 5} {
+		if got := columns(s); got != want {
+			t.Errorf("%q takes %d cells, want %d", s, got, want)
+		}
+	}
+}
+
+func TestALineThatCannotBeReadIsLoggedAndEndsNothing(t *testing.T) {
+	t.Parallel()
+	logged := &screen{}
+	a := New(Config{In: strings.NewReader(strings.Repeat("x", 1<<20)), Out: io.Discard, Now: time.Now, Log: slog.New(slog.NewTextHandler(logged, nil)), Quit: func() { t.Error("the person left") }})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- a.Run(ctx, nil, func(context.Context, bot.Inbound) { t.Error("half a line became a command") })
+	}()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(logged.String(), "too long"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not logged: %q", logged.String())
+		}
+	}
+	select {
+	case err := <-done:
+		t.Errorf("Run ended with %v", err)
+	default:
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/width"
 
@@ -89,12 +90,13 @@ func (a *Adapter) draw(m bot.Message) string {
 func link(u string) string { return strings.ReplaceAll(bot.Neutral(u), " ", "%20") }
 
 // columns is how many cells s takes on a terminal: East Asian wide and
-// full-width characters take two (Unicode UAX #11).
+// full-width characters take two (Unicode UAX #11), marks and joiners none.
 func columns(s string) int {
 	n := 0
 	for _, r := range s {
-		switch width.LookupRune(r).Kind() {
-		case width.EastAsianWide, width.EastAsianFullwidth:
+		switch kind := width.LookupRune(r).Kind(); {
+		case unicode.In(r, unicode.M, unicode.Cf):
+		case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
 			n += 2
 		default:
 			n++
