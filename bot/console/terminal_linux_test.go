@@ -141,7 +141,7 @@ func TestAnAlertAppearsAboveALineThatIsHalfTyped(t *testing.T) {
 		mark := "alert above " + half
 		write(alerts, mark+"\n")
 		from = shows(t, seen, from, mark)
-		from = shows(t, seen, from, "› "+half) // there again, below
+		shows(t, seen, from, "› "+half) // there again, below
 		write(keys, " 20\r")
 		if !lines.Scan() || lines.Text() != half+" 20" {
 			t.Errorf("the line arrived as %q", lines.Text())
