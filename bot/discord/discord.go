@@ -46,9 +46,10 @@ type Adapter struct {
 
 	identifies identifies
 
-	// sleep waits, or returns the context's error. Tests that watch the
-	// supervisor at work put their own in its place.
+	// sleep waits, or returns the context's error; ready is readyWithin. Tests
+	// that watch the supervisor at work put their own in their place.
 	sleep func(ctx context.Context, d time.Duration) error
+	ready time.Duration
 }
 
 var (
@@ -95,6 +96,7 @@ func New(cfg Config) (*Adapter, error) {
 		pace:  newPace(cfg.Now),
 		where: newPlaces(cfg.Now),
 		sleep: sleep,
+		ready: readyWithin,
 	}
 	if a.rest, err = a.library(a.wire); err != nil {
 		return nil, err

@@ -96,13 +96,17 @@ func (a *Adapter) newSession(ctx context.Context, r *receiver) (*session, error)
 		return nil, err
 	}
 	s := &session{Session: lib, ended: make(chan struct{}, 1)}
+	via, ok := a.wire.next.(*http.Transport)
+	if !ok {
+		via = http.DefaultTransport.(*http.Transport)
+	}
 	connect := func(secure bool) func(context.Context, string, string) (net.Conn, error) {
 		return func(_ context.Context, _, addr string) (net.Conn, error) {
-			c, err := dial(ctx, addr, secure)
+			c, err := dial(ctx, via, addr, secure)
 			if err != nil {
 				return nil, err
 			}
-			l, err := newLink(ctx, c)
+			l, err := newLink(ctx, c, a.ready)
 			if err != nil {
 				return nil, err
 			}

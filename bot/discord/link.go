@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,7 @@ import (
 )
 
 const (
-	// readyWithin bounds the time from the dialling to READY or RESUMED.
+	// readyWithin bounds the dialling, and then the time to READY or RESUMED.
 	readyWithin = 20 * time.Second
 	// writeWithin bounds one write to the gateway.
 	writeWithin = 10 * time.Second
@@ -81,9 +80,9 @@ type link struct {
 	over      chan struct{} // closed with cause set
 }
 
-// newLink is over c until ctx is done.
-func newLink(ctx context.Context, c net.Conn) (*link, error) {
-	if err := c.SetReadDeadline(time.Now().Add(readyWithin)); err != nil {
+// newLink is over c until ctx is done, or until READY does not come in time.
+func newLink(ctx context.Context, c net.Conn, ready time.Duration) (*link, error) {
+	if err := c.SetReadDeadline(time.Now().Add(ready)); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -282,26 +281,4 @@ func (l *link) Write(p []byte) (int, error) {
 func (l *link) Close() error {
 	l.end(net.ErrClosed)
 	return nil
-}
-
-// dial makes the connection that a link is on: TCP, and TLS over it.
-func dial(ctx context.Context, addr string, secure bool) (net.Conn, error) {
-	d := net.Dialer{Timeout: readyWithin}
-	c, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil || !secure {
-		return c, err
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	t := tls.Client(c, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
-	shake, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
-	if err := t.HandshakeContext(shake); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return t, nil
 }

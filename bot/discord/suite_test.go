@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,7 +21,14 @@ import (
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The library sleeps for a second whenever a session ends: most tests wait
+	// for that, and do it side by side.
+	if err := flag.Set("test.parallel", "24"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	channel = "1180000000000000001"

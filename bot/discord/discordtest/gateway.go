@@ -40,6 +40,7 @@ const (
 // gateway is the WebSocket half of a Server. Its fields are guarded by the
 // server's lock.
 type gateway struct {
+	url        string // "" for the server's own
 	interval   time.Duration
 	greetings  []Greeting
 	refusal    int // close code in answer to Identify and Resume; 0 to accept
@@ -89,7 +90,19 @@ func (s *Server) shut() {
 	s.gateway.serving.Wait()
 }
 
-func (s *Server) gatewayURL() string { return "ws" + strings.TrimPrefix(s.http.URL, "http") }
+func (s *Server) gatewayURL() string {
+	if s.gateway.url != "" {
+		return s.gateway.url
+	}
+	return "ws" + strings.TrimPrefix(s.http.URL, "http")
+}
+
+// GatewayAt names another address for the gateway, such as a proxy's.
+func (s *Server) GatewayAt(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gateway.url = url
+}
 
 // HeartbeatEvery sets the interval that Hello names from now on.
 func (s *Server) HeartbeatEvery(d time.Duration) {
