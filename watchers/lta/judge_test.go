@@ -122,7 +122,7 @@ func TestCancelledOrdersSpeakAgainst(t *testing.T) {
 	got := storytest.Alike(t, judge(t), []chokepoint.Observation{
 		storytest.News("2026-04-27T10:00:00Z", "Newswire", "POET Technologies shares fall 20% after Marvell cancels purchase orders", "POET says Marvell cancelled all orders for optical engines."),
 	})
-	if len(got) != 1 || got[0].Direction != chokepoint.Negative || got[0].Facts["buyer"] != "MRVL" || got[0].Facts["supplier"] != "POET" {
+	if len(got) != 1 || got[0].Direction != chokepoint.Negative || got[0].Facts["buyer"] != "MRVL" || got[0].Facts["supplier"] != "POET" || got[0].Facts["sure"] != "denied" {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -173,7 +173,7 @@ func (r *Reader) agreement(p *page, out Reading, where map[chokepoint.Symbol][]l
 		a.Exclusive = "yes"
 	}
 	switch {
-	case p.has("denial"):
+	case cancelled || p.has("denial"):
 		a.Sure = "denied"
 	case p.item.Filing:
 		a.Sure = "filed"
