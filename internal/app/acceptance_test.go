@@ -73,6 +73,11 @@ func newWorld(t *testing.T, storeURL string) *world {
 	quotes.Symbols, quotes.OnlyInSession = []chokepoint.Symbol{"AAOI"}, false
 	quotes.Providers = []config.Provider{{Name: "yahoo-chart", URL: w.up.Quotes().YahooURL()}}
 	w.up.Quotes().Set("AAOI", "30.00", time.Now().Add(-time.Minute))
+	w.up.Quotes().Edit("AAOI", func(l *upstreamtest.Listing) {
+		for d := 10; d > 0; d-- {
+			l.Bars = append(l.Bars, upstreamtest.DayBar{Day: time.Now().AddDate(0, 0, -d).Format(time.DateOnly), Open: "29", High: "31", Low: "29", Close: "30", Volume: 1000})
+		}
+	})
 	tceq.Lists = map[string]string{"nsr": w.up.Permits("nsr").URL()}
 	w.up.Permits("nsr").Set(
 		upstreamtest.PermitRow{Applicant: "SOMEBODY ELSE LLC", Facility: "PLANT 1", Number: "100001", Received: "01/05/2026", Status: "Administratively Complete"},
