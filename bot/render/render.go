@@ -302,12 +302,12 @@ func (p page) agreement() []bot.Line {
 // fired is what a price did, rather than the rule that waited for it.
 func (p page) fired() string {
 	if p.fact("span") != "" && p.fact("change") != "" {
-		return p.t("render.price.moved", i18n.Args{"Change": signed(p.fact("change")), "Span": p.span(p.fact("span"))})
+		return p.t("render.price.moved", i18n.Args{"Change": signed(tenth(p.fact("change"))), "Span": p.span(p.fact("span"))})
 	}
 	rule, _, _ := strings.Cut(p.fact("condition"), " ")
 	switch rule {
 	case "swings":
-		return p.t("render.price.swung", i18n.Args{"Change": p.fact("change"), "Low": p.price(p.fact("low")), "High": p.price(p.fact("high"))})
+		return p.t("render.price.swung", i18n.Args{"Change": tenth(p.fact("change")), "Low": p.price(p.fact("low")), "High": p.price(p.fact("high"))})
 	case "above", "below", "crosses":
 		return p.t("render.price."+rule, i18n.Args{"Level": p.price(p.fact("level"))})
 	}
@@ -331,9 +331,9 @@ func (p page) quote() []bot.Line {
 	switch change, from := p.fact("change"), p.fact("from"); {
 	case strings.HasPrefix(p.fact("condition"), "swings"): // the headline says it
 	case change != "" && from != "":
-		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(change), "From": p.price(from)})))
+		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.change", i18n.Args{"Change": signed(tenth(change)), "From": p.price(from)})))
 	case change != "":
-		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.today", i18n.Args{"Change": signed(change)})))
+		lines = append(lines, bot.Labelled(p.t("render.label.change"), p.t("render.price.today", i18n.Args{"Change": signed(tenth(change))})))
 	}
 	return append(lines, bot.Labelled(p.t("render.label.rule"), p.t("render.price.rule", i18n.Args{"Condition": p.condition(), "Rule": p.fact("rule")})))
 }
@@ -411,8 +411,11 @@ func (r *Renderer) Reading(f chokepoint.Facts, lang chokepoint.Language) string 
 		}
 	case "swings":
 		args["Range"], args["Days"], args["Largest"], args["Day"] = f["range"], f["days8"], f["largest"], p.day(f["largest_day"])
-		if f["largest"] == "" {
+		switch {
+		case f["largest"] == "":
 			return p.t("render.reading.swings.range", args)
+		case f["days8"] == "0" || f["days8"] == "":
+			return p.t("render.reading.swings.calm", args)
 		}
 	case "evidence":
 		n, err := strconv.Atoi(f["count"])

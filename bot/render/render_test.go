@@ -68,7 +68,7 @@ func cases() map[string]chokepoint.Alert {
 		"price": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "AAOI", "rule": "2", "condition": "moves 8% in 1d", "span": "1d", "price": "33.91", "currency": "USD", "session": "regular", "quoted": "2026-02-13T20:30:00Z", "provider": "yahoo-spark", "change": "-8.5", "from": "37.04", "madeup": "yes"}), func(a *chokepoint.Alert) {
 			a.Direction, a.Risks, a.Headline, a.Sources, a.Owners, a.Evidence = chokepoint.Neutral, nil, "", 0, 0, nil
 		}),
-		"price_level": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "SIVE.ST", "rule": "k3f2", "condition": "below 100 once urgent", "level": "100", "price": "98.4", "currency": "SEK", "session": "regular", "quoted": "2026-02-13T21:40:00Z", "provider": "yahoo-spark", "change": "-3.1", "delayed": "15m0s"}), func(a *chokepoint.Alert) {
+		"price_level": with(base(chokepoint.AlertPrice, chokepoint.Facts{"symbol": "SIVE.ST", "rule": "k3f2", "condition": "below 100 once urgent", "level": "100", "price": "98.4", "currency": "SEK", "session": "regular", "quoted": "2026-02-13T21:40:00Z", "provider": "yahoo-spark", "change": "-3.148", "delayed": "15m0s"}), func(a *chokepoint.Alert) {
 			a.Direction, a.Risks, a.Headline, a.Sources, a.Owners = chokepoint.Neutral, nil, "", 1, 1
 			a.Evidence = []chokepoint.Evidence{{URL: "https://quotes.example/SIVE.ST", Publisher: "Yahoo Finance", Published: seen}}
 		}),
@@ -221,6 +221,8 @@ func TestReadingsAreWordedFromTheirFacts(t *testing.T) {
 	}{
 		"run-up":       {chokepoint.Facts{"reading": "runup", "symbol": "AAOI", "year": "412.3", "mean200": "68"}, "AAOI +412.3% in a year, +68% against its 200-day mean"},
 		"no mean yet":  {chokepoint.Facts{"reading": "runup", "symbol": "AAOI", "year": "-12.5"}, "AAOI −12.5% in a year"},
+		"swings":       {chokepoint.Facts{"reading": "swings", "symbol": "AAOI", "range": "9.1", "days8": "5", "largest": "22.4", "largest_day": "2026-01-14"}, "AAOI ranges 9.1% a day; 8% or more on 5 of 20 days; largest 22.4% (14 Jan 2026)"},
+		"calm days":    {chokepoint.Facts{"reading": "swings", "symbol": "AAOI", "range": "4.1", "days8": "0", "largest": "6.4", "largest_day": "2026-01-14"}, "AAOI ranges 4.1% a day; largest of 20 days 6.4% (14 Jan 2026)"},
 		"evidence":     {chokepoint.Facts{"reading": "evidence", "count": "1", "latest": "2026-02-03"}, "1 piece of evidence in 90 days, latest 3 Feb 2026"},
 		"no evidence":  {chokepoint.Facts{"reading": "evidence", "count": "0"}, "no evidence in 90 days"},
 		"only a yield": {chokepoint.Facts{"reading": "macro", "us10y": "4.31", "us10y_bp20": "12"}, "10-year 4.31% (+12 bp in 20 days)"},

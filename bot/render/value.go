@@ -121,6 +121,14 @@ func cents(s string) string {
 	return bot.Neutral(s)
 }
 
+// tenth is a percentage with one digit after the point at most.
+func tenth(s string) string {
+	if d, err := chokepoint.ParseDecimal(s); err == nil {
+		return strings.TrimSuffix(d.Fixed(1), ".0")
+	}
+	return s
+}
+
 // round is f with at most two digits after the point.
 func round(f float64) string {
 	s := strconv.FormatFloat(f, 'f', 2, 64)
