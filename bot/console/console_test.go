@@ -57,11 +57,11 @@ func TestColumnsLineUpInBothScripts(t *testing.T) {
 	t.Parallel()
 	out := &screen{}
 	a := New(Config{Out: out, Now: time.Now})
-	m := bot.Message{Title: "t", Lines: []bot.Line{bot.Labelled("为何重要", "甲"), bot.Labelled("冷水", "乙")}}
+	m := bot.Message{Title: "t", Lines: []bot.Line{bot.Labelled("为何重要", "甲"), bot.Labelled("冷水", "乙"), bot.Text("丙"), {}, {Mono: true, Spans: []bot.Span{{Text: "丁"}}}}}
 	if _, err := a.Send(t.Context(), bot.Target{Chat: Chat}, m, ""); err != nil {
 		t.Fatal(err)
 	}
-	if want := "\nt\n为何重要  甲\n冷水      乙\n"; out.String() != want {
+	if want := "\nt\n为何重要  甲\n冷水      乙\n          丙\n\n丁\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

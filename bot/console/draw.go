@@ -44,10 +44,14 @@ func (a *Adapter) draw(m bot.Message) string {
 			pad = w
 		}
 	}
+	under := false // a line with a label
 	for _, l := range m.Lines {
 		label := bot.Neutral(l.Label)
-		if label != "" {
+		switch under = under || label != ""; {
+		case label != "":
 			b.WriteString(style(cyan, label) + strings.Repeat(" ", max(pad-columns(label), 0)+2))
+		case under && !l.Mono && len(l.Spans) > 0:
+			b.WriteString(strings.Repeat(" ", pad+2))
 		}
 		var links []string
 		for _, s := range l.Spans {
@@ -63,7 +67,7 @@ func (a *Adapter) draw(m bot.Message) string {
 		b.WriteString("\n")
 		for _, u := range links {
 			indent := 2
-			if label != "" {
+			if under && !l.Mono {
 				indent = pad + 2
 			}
 			b.WriteString(strings.Repeat(" ", indent) + style(dim, u) + "\n")
