@@ -29,6 +29,8 @@ const usage = `chokepoint watches an investment thesis and alerts a group: news,
   chokepoint test-alert     one marked test alert to every configured chat, and what each platform answered
   chokepoint sources [test NAME]
                             each source and how it is; or ask one now and show what it would record
+  chokepoint judge          verdicts on a file of news: -in items.jsonl -out verdicts.jsonl
+  chokepoint score          how good the verdicts are: -in labelled.jsonl
   chokepoint thesis         prints the built-in thesis, to start your own from
   chokepoint backup FILE    a copy of the embedded store, while it runs or not
   chokepoint healthcheck    does the running bot answer? for containers and supervisors
@@ -73,6 +75,14 @@ var commands = map[string]func(*flag.FlagSet) command{
 			}
 			return app.UsageError("write: chokepoint sources, or: chokepoint sources test NAME")
 		}
+	},
+	"judge": func(f *flag.FlagSet) command {
+		in, out := f.String("in", "-", "items, one JSON object a line; - for standard input"), f.String("out", "-", "verdicts; - for standard output")
+		return func(_ context.Context, env app.Env, _ []string) error { return app.Judge(env, *in, *out) }
+	},
+	"score": func(f *flag.FlagSet) command {
+		in := f.String("in", "-", "labelled items, one JSON object a line; - for standard input")
+		return func(_ context.Context, env app.Env, _ []string) error { return app.Score(env, *in) }
 	},
 	"thesis": func(*flag.FlagSet) command {
 		return func(_ context.Context, env app.Env, _ []string) error { return app.Thesis(env) }

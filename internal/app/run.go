@@ -16,6 +16,7 @@ import (
 	"github.com/chokepoint-bot/chokepoint/internal/thesis"
 	"github.com/chokepoint-bot/chokepoint/store/sqlitestore"
 	"github.com/chokepoint-bot/chokepoint/watchers"
+	"github.com/chokepoint-bot/chokepoint/watchers/reading"
 )
 
 // Run is the bot, until ctx ends or the person at the console leaves.
@@ -47,6 +48,9 @@ func Check(ctx context.Context, env Env, online bool) error {
 		return err
 	}
 	defer p.client.Close()
+	if err := errors.Join(reading.Check(p.thesis)...); err != nil {
+		return mistake{err}
+	}
 	fmt.Fprintf(env.Out, "configuration: right · thesis %s · %d sources · %d watchers · %d price rules\n", p.thesis.ID, len(p.sources), len(p.watch), len(p.rules))
 	if cfg.Contact == "" {
 		fmt.Fprintln(env.Out, "note: contact is empty, so SEC filings are not asked for")
