@@ -78,9 +78,7 @@ func parse(name, dir string, data []byte, env Env) (Config, error) {
 		l.root = root
 		l.decode(root, &cfg)
 	}
-	if len(l.mistakes) == 0 {
-		l.check(&cfg)
-	}
+	l.check(&cfg)
 	if len(l.mistakes) > 0 {
 		slices.SortStableFunc(l.mistakes, func(a, b Mistake) int { return a.Line - b.Line })
 		return Config{}, l.mistakes
