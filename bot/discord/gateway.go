@@ -238,7 +238,7 @@ func (a *Adapter) hold(ctx context.Context, s *session) (ready, clean bool, err 
 			case <-l.over: // it knows better
 				err = l.cause
 			default:
-				l.end(err)
+				_ = l.end(err)
 			}
 		}
 		return false, true, err

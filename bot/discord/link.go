@@ -87,7 +87,7 @@ func newLink(ctx context.Context, c net.Conn, ready time.Duration) (*link, error
 		return nil, err
 	}
 	l := &link{Conn: c, in: bufio.NewReaderSize(c, frameSmall), over: make(chan struct{})}
-	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { _ = l.end(context.Cause(ctx)) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stop = stop
@@ -279,6 +279,6 @@ func (l *link) Write(p []byte) (int, error) {
 
 // Close is the library's.
 func (l *link) Close() error {
-	l.end(net.ErrClosed)
+	_ = l.end(net.ErrClosed)
 	return nil
 }

@@ -24,13 +24,14 @@ func dates(text string, published time.Time) []time.Time {
 		if day == "" && year == "" || month < 1 || month > 12 {
 			return
 		}
-		y, d := published.Year(), 0
+		y := published.Year()
 		if year != "" {
 			y, _ = strconv.Atoi(year)
 		}
 		t := time.Date(y, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC)
 		if day != "" {
-			if d, _ = strconv.Atoi(day); d < 1 || d > 31 {
+			d, _ := strconv.Atoi(day)
+			if d < 1 || d > 31 {
 				return
 			}
 			t = time.Date(y, time.Month(month), d, 0, 0, 0, 0, time.UTC)
