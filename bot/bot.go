@@ -39,7 +39,7 @@ type Config struct {
 	Chat func(ctx context.Context, id chokepoint.ChatID) (chokepoint.Chat, error)
 
 	// Tuning; zero takes what stands beside each.
-	SendTimeout time.Duration // of one attempt: 30 s
+	SendTimeout time.Duration // of one attempt: 30 s, at most half of GrantTTL
 	StopTimeout time.Duration // for sends in flight when the program stops: 8 s
 	GrantTTL    time.Duration // of a grant: 2 min
 	Workers     int           // sends at a time and platform: 64
@@ -87,6 +87,7 @@ func New(cfg Config) *Bot {
 	or(&cfg.SendTimeout, 30*time.Second)
 	or(&cfg.StopTimeout, 8*time.Second)
 	or(&cfg.GrantTTL, 2*time.Minute)
+	cfg.SendTimeout = min(cfg.SendTimeout, cfg.GrantTTL/2) // an attempt must fit into its grant
 	if cfg.Workers <= 0 {
 		cfg.Workers = 64
 	}

@@ -219,6 +219,17 @@ func TestGrantsThatWaitTooLongAreGivenBackAndNotSentTwice(t *testing.T) {
 	})
 }
 
+func TestShortGrantsLeaveTimeToSend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, p := open(t), newPlatform()
+		publish(t, s, alert("s1", 0, "a"))
+		startWith(t, s, bot.Config{Adapters: []bot.Adapter{p}, GrantTTL: 10 * time.Second})
+		time.Sleep(time.Minute)
+		want(t, "shown", p.now(), "a")
+	})
+}
+
 func TestOneProcessReceivesAtATimeAndAnotherTakesOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
