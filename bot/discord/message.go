@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/bwmarrin/discordgo"
 	"golang.org/x/net/idna"
@@ -129,7 +130,7 @@ func newPayload(m bot.Message) payload {
 func newEmbed(m bot.Message) embed {
 	e := embed{Color: tones[m.Tone], URL: address(m.URL)}
 	lines := m.Lines
-	if title := escape(bot.Neutral(m.Title), true); length(title) <= titleMost {
+	if title := strings.ReplaceAll(escape(bot.Neutral(m.Title), true), guard, ""); length(title) <= titleMost {
 		e.Title = title
 	} else {
 		// Too long for a title: the first line then, bold and with its link.
@@ -248,7 +249,8 @@ func describeLine(l bot.Line) string {
 	var behind []string // links that their text cannot carry
 	for _, s := range l.Spans {
 		text := bot.Neutral(s.Text)
-		start := b.Len() == 0
+		// Lists begin after blanks and digits, whichever span they are of.
+		start := strings.Trim(b.String(), " 0123456789") == ""
 		if strings.TrimSpace(text) == "" {
 			b.WriteString(text)
 			continue
@@ -345,7 +347,7 @@ func address(s string) string {
 		return ""
 	}
 	host, err := idna.Lookup.ToASCII(u.Hostname())
-	if err != nil {
+	if err != nil || !utf8.ValidString(u.Hostname()) {
 		return ""
 	}
 	if port := u.Port(); port != "" {

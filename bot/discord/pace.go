@@ -12,7 +12,7 @@ const (
 	// Discord bans an address for 10,000 answers of 401, 403 or 429 in ten
 	// minutes. We stop far below.
 	// https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
-	invalidMost = 90
+	invalidMost = 100
 	invalidSpan = 10 * time.Minute
 
 	// bucketsKept is how many buckets are remembered before those that have
@@ -31,6 +31,7 @@ type pace struct {
 	global  time.Time          // no request that counts before this
 	banned  time.Time          // no request at all before this
 	invalid []time.Time        // answers that count toward a ban, oldest first
+	flying  int                // requests under way: each may become one
 }
 
 type bucket struct {
@@ -50,8 +51,8 @@ func (p *pace) key(q request) string {
 	return name + " " + q.top
 }
 
-// admit takes a place for q, or says how long there is none, whether for all
-// requests, and why.
+// admit takes a place for q, which learn gives back, or says how long there is
+// none, whether for all requests, and why.
 func (p *pace) admit(q request) (wait time.Duration, global bool, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,26 +64,31 @@ func (p *pace) admit(q request) (wait time.Duration, global bool, why string) {
 	switch {
 	case now.Before(p.banned):
 		return p.banned.Sub(now), true, "the address is refused"
-	case len(p.invalid) >= invalidMost:
+	case len(p.invalid) > 0 && len(p.invalid)+p.flying >= invalidMost-1:
+		if p.flying > 0 {
+			return time.Second, true, "too many requests may be refused"
+		}
 		return p.invalid[0].Add(invalidSpan).Sub(now), true, "too many requests were refused lately"
 	case now.Before(p.global) && !q.exempt:
 		return p.global.Sub(now), true, "the global limit is reached"
 	case b == nil || !now.Before(b.until):
-		return 0, false, ""
 	case b.left <= 0:
 		return b.until.Sub(now), false, "the limit of the route is reached"
+	default:
+		b.left--
 	}
-	b.left--
+	p.flying++
 	return 0, false, ""
 }
 
 // learn takes note of what an answer says. wait is that of a 429.
 func (p *pace) learn(q request, x *exchange, wait time.Duration, global, banned bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flying--
 	if x.status == 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := p.now()
 	switch x.status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:

@@ -71,6 +71,8 @@ type conn struct {
 	wake chan struct{}
 	out  []func(*websocket.Conn) error
 	over bool
+
+	settled bool // guarded by the server's lock
 }
 
 func (g *gateway) init() {
@@ -202,7 +204,7 @@ type Sessions struct {
 	Opened     int // WebSockets accepted or refused
 	Identifies int
 	Resumes    int
-	Live       int // sessions connected now
+	Live       int // sessions connected now, whose client has taken READY or RESUMED in and sent a heartbeat since
 }
 
 // Sessions says what happened at the gateway so far.
@@ -211,7 +213,7 @@ func (s *Server) Sessions() Sessions {
 	defer s.mu.Unlock()
 	n := Sessions{Opened: s.gateway.opened, Identifies: s.gateway.identifies, Resumes: s.gateway.resumes}
 	for _, x := range s.gateway.sessions {
-		if x.conn != nil {
+		if x.conn != nil && x.conn.settled {
 			n.Live++
 		}
 	}
@@ -334,6 +336,9 @@ func (s *Server) receive(c *conn, greeting Greeting, op int, d json.RawMessage) 
 	}
 	switch op {
 	case 1:
+		for _, n := range s.gateway.sessions {
+			c.settled = c.settled || n.conn == c
+		}
 		if !s.gateway.zombie {
 			c.send(map[string]any{"op": 11, "d": nil, "s": nil, "t": nil})
 		}

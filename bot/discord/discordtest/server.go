@@ -99,7 +99,7 @@ type Server struct {
 	banned       bool
 	revoked      bool
 	windows      map[string]*window
-	invalid      int
+	invalid      []time.Time
 
 	gateway gateway
 }
@@ -270,12 +270,21 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// Invalid counts the answers 401, 403 and 429, of which 10,000 in ten minutes
-// ban an address.
-func (s *Server) Invalid() int {
+// Invalid is the most answers of 401, 403 and 429 that fell into any ten
+// minutes. 10,000 ban an address.
+func (s *Server) Invalid() (most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.invalid
+	for i, from := range s.invalid {
+		n := 0
+		for _, at := range s.invalid[i:] {
+			if at.Sub(from) < 10*time.Minute {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // Breaches are what the client did that Discord lets pass or punishes later,
@@ -414,7 +423,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if f == nil || f.Status != 0 {
 		s.requests[n].Status = rec.Code
 		if rec.Code == 401 || rec.Code == 403 || rec.Code == 429 {
-			s.invalid++
+			s.invalid = append(s.invalid, s.now())
 		}
 	}
 	s.mu.Unlock()
