@@ -227,7 +227,13 @@ func (a *Adapter) hold(ctx context.Context, s *session) (ready, clean bool, err 
 	select {
 	case err = <-opened:
 	case <-stuck.C:
-		return false, false, errors.New("the library did not open a session in time")
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		err := errors.New("the library did not open a session in time")
+		if s.link != nil {
+			s.link.end(err)
+		}
+		return false, false, err
 	}
 	s.mu.Lock()
 	l := s.link
@@ -238,7 +244,7 @@ func (a *Adapter) hold(ctx context.Context, s *session) (ready, clean bool, err 
 			case <-l.over: // it knows better
 				err = l.cause
 			default:
-				_ = l.end(err)
+				l.end(err)
 			}
 		}
 		return false, true, err

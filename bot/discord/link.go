@@ -70,7 +70,6 @@ type link struct {
 	plain    bool   // it was no upgrade: what follows is no WebSocket
 	ready    []byte // read, and not yet handed on
 	rest     int64  // of a large frame, to be handed on as it comes
-	frames   int    // handed on since the upgrade
 
 	mu        sync.Mutex
 	heartbeat time.Duration
@@ -87,7 +86,7 @@ func newLink(ctx context.Context, c net.Conn, ready time.Duration) (*link, error
 		return nil, err
 	}
 	l := &link{Conn: c, in: bufio.NewReaderSize(c, frameSmall), over: make(chan struct{})}
-	stop := context.AfterFunc(ctx, func() { _ = l.end(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stop = stop
@@ -103,7 +102,8 @@ func (l *link) SetWriteDeadline(time.Time) error { return nil }
 func (l *link) Read(p []byte) (int, error) {
 	for len(l.ready) == 0 && l.rest == 0 {
 		if err := l.next(); err != nil {
-			return 0, l.end(err)
+			l.end(err)
+			return 0, l.cause
 		}
 	}
 	if len(l.ready) > 0 {
@@ -114,7 +114,8 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p[:min(int64(len(p)), l.rest)])
 	l.rest -= int64(n)
 	if err != nil {
-		return n, l.end(err)
+		l.end(err)
+		return n, l.cause
 	}
 	return n, nil
 }
@@ -177,7 +178,6 @@ func (l *link) frame() error {
 	opcode := head[0] & 0x0f
 	if head[1]&0x80 != 0 || size > frameSmall || head[0]&final == 0 || opcode != textFrame && opcode != closing {
 		l.ready, l.rest = head, size
-		l.frames++
 		return nil
 	}
 	payload := make([]byte, size)
@@ -197,7 +197,6 @@ func (l *link) frame() error {
 	}
 	if keep {
 		l.ready = append(head, payload...)
-		l.frames++
 	}
 	return nil
 }
@@ -246,12 +245,12 @@ func (l *link) opened() {
 	_ = l.Conn.SetReadDeadline(time.Now().Add(2 * l.heartbeat))
 }
 
-// end notes the first cause, and closes.
-func (l *link) end(cause error) error {
+// end notes the first cause, which then stays, and closes.
+func (l *link) end(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cause != nil {
-		return l.cause
+		return
 	}
 	if errors.Is(cause, os.ErrDeadlineExceeded) {
 		cause = errors.New("no heartbeat was acknowledged, or no READY came, in time")
@@ -262,7 +261,6 @@ func (l *link) end(cause error) error {
 	if l.stop != nil {
 		l.stop()
 	}
-	return cause
 }
 
 func (l *link) Write(p []byte) (int, error) {
@@ -279,6 +277,6 @@ func (l *link) Write(p []byte) (int, error) {
 
 // Close is the library's.
 func (l *link) Close() error {
-	_ = l.end(net.ErrClosed)
+	l.end(net.ErrClosed)
 	return nil
 }
