@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -320,13 +321,8 @@ func (m *market) move(at time.Time, prices map[string]string) {
 		days++
 	}
 	for sym, b := range m.play.Bars {
-		to := m.last[sym]
-		if p, ok := prices[sym]; ok {
-			if _, err := fmt.Sscanf(p, "%g", &to); err != nil {
-				to = m.last[sym]
-			}
-		}
 		from := m.last[sym]
+		to := m.on(sym, at, prices[sym])
 		prev := from
 		for i, d := 0, m.day; i < days; i, d = i+1, d.AddDate(0, 0, 1) {
 			if wd := d.Weekday(); wd == time.Saturday || wd == time.Sunday {
@@ -355,6 +351,21 @@ func (m *market) move(at time.Time, prices map[string]string) {
 		})
 	}
 	m.day = at.Truncate(24 * time.Hour)
+}
+
+// on is a symbol's price at a moment: the one given, or on the way from the last
+// to the next that the script gives.
+func (m *market) on(sym string, at time.Time, given string) float64 {
+	last := m.last[sym]
+	if p, err := strconv.ParseFloat(given, 64); err == nil {
+		return p
+	}
+	for _, e := range m.play.Events {
+		if next, err := strconv.ParseFloat(e.Quotes[sym], 64); err == nil && e.At.After(at) {
+			return last * math.Pow(next/last, at.Sub(m.day).Hours()/e.At.Sub(m.day).Hours())
+		}
+	}
+	return last
 }
 
 // madeUp marks the prices of a source as made up.
