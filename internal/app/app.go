@@ -75,7 +75,7 @@ func build(env Env, cfg config.Config, log *slog.Logger, s whole) (*App, error) 
 		return fail(err)
 	}
 	a.bot = bot.New(bot.Config{
-		Outbox: s, Leaser: s, Render: planned{a}, Handler: planned{a}, Adapters: a.adapters,
+		Outbox: s, Leaser: s, Chat: s.Chat, Render: planned{a}, Handler: planned{a}, Adapters: a.adapters,
 		AwaitCommitted: await(s, store.Committed), AwaitOwed: await(s, store.Owed),
 		Holder: a.holder, Now: env.Now, Log: log, Registry: a.registry, Words: a.words, Language: cfg.Language,
 	})
