@@ -232,6 +232,9 @@ func (r *Runner) ask(ctx context.Context) {
 		q = append(q, v)
 	}
 	heap.Init(&q)
+	if len(q) > 0 && !q[0].due.After(now.Add(startSpread)) {
+		q[0].due = now // whoever starts it sees something happen at once
+	}
 
 	back := make(chan *visitor)
 	free := r.cfg.Workers
