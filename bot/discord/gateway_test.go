@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -314,12 +315,19 @@ func TestWhatEndsAConnectionDecidesHowToComeBack(t *testing.T) {
 func TestAConnectionWithoutAcknowledgementsIsReplacedAndNothingSaidMeanwhileIsLost(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.HeartbeatEvery(100 * time.Millisecond)
-	r := start(t, s, newAdapter(t, s), nil)
+	s.HeartbeatEvery(200 * time.Millisecond)
+	a := newAdapter(t, s)
+	var log safeBuffer
+	a.log = slog.New(slog.NewTextHandler(&log, nil))
+	r := start(t, s, a, nil)
 	r.live()
 	s.Zombie(true)
 	s.UseCommand(channel, person, "why", discordtest.Option{Name: "alert", Value: "unheard"})
 	r.until("the connection to be given up", func() bool { return len(r.slept()) > 0 })
+	// After two intervals, by us; the library would after five.
+	if !strings.Contains(log.String(), "no heartbeat was acknowledged") {
+		t.Errorf("log: %s", log.String())
+	}
 	s.Zombie(false)
 	r.waitFor("/why unheard")
 	if n := s.Sessions(); n.Identifies != 1 || n.Resumes < 1 {
@@ -399,6 +407,9 @@ func TestAnAnswerComesInTheChannelIfTheInteractionIsOver(t *testing.T) {
 			shown := s.Shown(channel)
 			if last := shown[len(shown)-1]; last.Title != "because" || last.Nonce == "" {
 				t.Errorf("shown: %+v", shown)
+			}
+			if n := s.Invalid(); n > 0 {
+				t.Errorf("%d requests with a token that is over", n)
 			}
 		})
 	}
