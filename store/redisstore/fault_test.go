@@ -509,9 +509,9 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 		}
 	}
 	stop := make(chan struct{})
-	var wg sync.WaitGroup
+	var wg, publisher sync.WaitGroup
 	var published []chokepoint.AlertID
-	wg.Go(func() {
+	publisher.Go(func() {
 		var l chokepoint.Lease
 		again(func() (err error) { l, err = s.Acquire(ctx, begin, "source/feed", "me", longTime); return err })
 		for i := 0; ; i++ {
@@ -572,6 +572,7 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 		server.Restart()
 	}
 	close(stop)
+	publisher.Wait() // what it has in hand is owed too
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		d, err := s.Depth(ctx, begin)
 		if err == nil && d.Pending == 0 && d.Spreads == 0 {
