@@ -31,7 +31,7 @@ const (
 
 // world is everything outside the program.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	up       *upstreamtest.Server
 	telegram *telegramtest.Server
 	discord  *discordtest.Server
@@ -51,7 +51,7 @@ func stores(t *testing.T, story func(t *testing.T, url string)) {
 	})
 }
 
-func newWorld(t *testing.T, storeURL string) *world {
+func newWorld(t testing.TB, storeURL string) *world {
 	t.Helper()
 	w := &world{t: t, up: upstreamtest.Start(t), telegram: telegramtest.New(t), discord: discordtest.New()}
 	t.Cleanup(w.discord.Close)
