@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/chzyer/readline"
 	"github.com/lmittmann/tint"
 
 	"github.com/chokepoint-bot/chokepoint/internal/config"
@@ -93,12 +94,8 @@ func (e Env) noColor() bool {
 	return ok && v != ""
 }
 
-// isTerminal says whether w, an *os.File, is a character device.
+// isTerminal says whether w is a terminal.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	return ok && readline.IsTerminal(int(f.Fd()))
 }
