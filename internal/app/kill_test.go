@@ -8,9 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,152 +30,254 @@ func TestMain(m *testing.M) {
 	if os.Getenv(child) == "" {
 		os.Exit(m.Run())
 	}
-	err := Run(context.Background(), Env{
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test's process
+		cancel()
+	}()
+	err := Run(ctx, Env{
 		Config: os.Getenv("CHOKEPOINT_CONFIG"), Version: "test", Lookup: os.LookupEnv, In: strings.NewReader(""), Out: io.Discard, Err: os.Stderr, Now: time.Now,
 	})
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 const (
-	killed     = 20 // times
-	killChats  = 20 // on each platform
+	killPairs  = 20 // of a Discord channel and a Telegram group
 	killAlerts = 5  // to each chat: 200 deliveries
+	killTopic  = chokepoint.Topic("aaoi-texas")
 )
 
-func TestKilledAtAnyMomentItLosesNothingAndDiscordShowsEachOnce(t *testing.T) {
+// TestKilledAtAnyMomentItLosesNothing kills the program again and again in the
+// middle of its work. Every life begins with alerts for chats that have had
+// none, so that each kill has something to interrupt, also while what earlier
+// lives had in hand is not free yet.
+func TestKilledAtAnyMomentItLosesNothing(t *testing.T) {
 	t.Parallel()
-	kills := killed
+	kills := 20
 	if testing.Short() {
 		kills = 3
 	}
 	stores(t, func(t *testing.T, url string) {
 		w := newWorld(t, url)
-		log := slog.New(slog.DiscardHandler)
-		w.cfg.Store.URL = config.Secret(url)
-		s, err := openStore(t.Context(), w.cfg, log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		topic := chokepoint.Topic("aaoi-texas")
-		for i := range killChats {
+		w.discord.Limit(true)
+		w.telegram.Limit(time.Now)
+		for i := range killPairs {
+			w.discord.AddChannel(discordtest.Channel{ID: killChat(chokepoint.Discord, i).ID, Name: "alerts"})
 			w.telegram.AddChat(int64(-2000-i), "supergroup")
-			w.discord.AddChannel(discordtest.Channel{ID: discordID(i), Name: "alerts"})
-			for _, id := range []chokepoint.ChatID{{Platform: chokepoint.Telegram, ID: fmt.Sprint(-2000 - i)}, {Platform: chokepoint.Discord, ID: discordID(i)}} {
-				if err := s.PutChat(t.Context(), chokepoint.Chat{ID: id, Language: "en", Zone: "UTC", Topics: []chokepoint.Topic{topic}}); err != nil {
-					t.Fatal(err)
-				}
-			}
 		}
-		for i := range killAlerts {
-			story := chokepoint.NewStoryID("kill", fmt.Sprint(i))
-			now := time.Now().UTC()
-			a := chokepoint.Alert{ID: story.Alert(0), Story: story, Kind: chokepoint.AlertThesis, Topic: topic, Severity: chokepoint.Notice, Headline: title(i), Seen: now, At: now}
-			if err := s.Publish(t.Context(), now, []chokepoint.Alert{a}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "config.yaml")
-		var off strings.Builder
-		for name := range config.Default().Sources {
-			off.WriteString("  " + name + ": { enabled: false }\n")
-		}
-		text := fmt.Sprintf("store: { url: %q }\nhttp: { listen: \"\", allow_private: true }\nconsole: { enabled: \"false\" }\nlog: { level: error }\ntelegram: { token: %q, api_url: %q }\ndiscord: { token: %q, api_url: %q }\nsources:\n%s",
-			url, w.telegram.Token(), w.telegram.URL(), w.discord.Token(), w.discord.URL(), off.String())
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		launch := func() *exec.Cmd {
-			c := exec.Command(os.Args[0])
-			c.Env = append(os.Environ(), child+"=1", "CHOKEPOINT_CONFIG="+file)
-			c.Stderr = t.Output()
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
+		file := w.killConfig(t)
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
-		random := rand.New(rand.NewPCG(seed, 1))
-		for range kills {
-			c := launch()
-			time.Sleep(time.Duration(50+random.IntN(450)) * time.Millisecond) // the moment of death is what is tried
-			_ = c.Process.Kill()
-			_ = c.Wait()
-		}
-		last := launch()
-		defer func() { _ = last.Process.Kill(); _ = last.Wait() }()
-		deadline := time.Now().Add(90 * time.Second)
-		for {
-			missing := w.missing()
-			if missing == "" {
-				break
+		random := rand.New(rand.NewPCG(seed, 0))
+
+		for life := range kills {
+			w.owe(t, life, kills)
+			before := w.posts()
+			p := launch(t, file)
+			// Either at some moment after the start, or just after some message
+			// came: its answer may be on the way, its outcome not yet written.
+			if life%2 == 0 {
+				time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
+			} else {
+				for n, deadline := 1+random.IntN(8), time.Now().Add(30*time.Second); w.posts() < before+n; time.Sleep(100 * time.Microsecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("life %d: %d messages came, want %d", life, w.posts()-before, n)
+					}
+				}
 			}
-			if time.Now().After(deadline) {
+			p.kill()
+			if w.missing() == "" {
+				t.Fatal("all had arrived before the last kill: it interrupted nothing")
+			}
+		}
+
+		began := time.Now()
+		launch(t, file)
+		for missing := w.missing(); missing != ""; missing = w.missing() {
+			if time.Since(began) > 2*time.Minute {
 				t.Fatal(missing)
 			}
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
-		for i := range killChats {
-			var discord []string
-			for _, m := range w.discord.Shown(discordID(i)) {
-				discord = append(discord, m.Title)
+		dropped, repeats := -killPairs*killAlerts, 0
+		for _, q := range w.discord.Requests() {
+			if discordtest.Writing(q) && q.Status == http.StatusOK {
+				dropped++
 			}
-			if len(discord) != killAlerts {
-				t.Errorf("Discord channel %d shows %q, want each of %d once", i, discord, killAlerts)
-			}
-			order(t, fmt.Sprint("Discord channel ", i), discord)
-			var telegram []string
-			for _, m := range w.telegram.Messages(int64(-2000 - i)) {
-				telegram = append(telegram, m.Text)
-			}
-			order(t, fmt.Sprint("Telegram group ", i), telegram)
 		}
+		for i := range killPairs {
+			if got := numbers(w.discordCards(i)); !slices.Equal(got, []int{0, 1, 2, 3, 4}) {
+				t.Errorf("Discord channel %d shows alerts %v, want each of %d once and in order", i, got, killAlerts)
+			}
+			repeats += w.checkGroup(t, i, kills)
+		}
+		if b := w.discord.Breaches(); len(b) > 0 {
+			t.Errorf("Discord was wronged: %q", b)
+		}
+		t.Logf("%d kills, %d deliveries; everything had arrived %s after the last; Discord dropped %d repeats, Telegram shows %d",
+			kills, 2*killPairs*killAlerts, time.Since(began).Round(time.Millisecond), dropped, repeats)
 	})
 }
 
-func discordID(i int) string { return fmt.Sprint(118000000000001000 + i) }
-func title(i int) string     { return fmt.Sprintf("alert number %d", i) }
+func killChat(p chokepoint.Platform, pair int) chokepoint.ChatID {
+	if p == chokepoint.Discord {
+		return chokepoint.ChatID{Platform: p, ID: strconv.Itoa(118000000000001000 + pair)}
+	}
+	return chokepoint.ChatID{Platform: p, ID: strconv.Itoa(-2000 - pair)}
+}
+
+func killTitle(n int) string { return fmt.Sprintf("alert number %d", n) }
+
+// killConfig writes a configuration of the world's platforms and store, and
+// nothing to watch.
+func (w *world) killConfig(t *testing.T) string {
+	t.Helper()
+	var off strings.Builder
+	for name := range config.Default().Sources {
+		off.WriteString("  " + name + ": { enabled: false }\n")
+	}
+	text := fmt.Sprintf("store: { url: %q }\nhttp: { listen: \"\" }\nconsole: { enabled: \"false\" }\nlog: { level: error }\ntelegram: { token: %q, api_url: %q }\ndiscord: { token: %q, api_url: %q }\nsources:\n%s",
+		w.cfg.Store.URL.Reveal(), w.telegram.Token(), w.telegram.URL(), w.discord.Token(), w.discord.URL(), off.String())
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// owe publishes, while no process lives, the alerts of those pairs of chats
+// that fall to a life.
+func (w *world) owe(t *testing.T, life, lives int) {
+	t.Helper()
+	s, err := openStore(t.Context(), w.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chats []chokepoint.ChatID
+	for i := life; i < killPairs; i += lives {
+		chats = append(chats, killChat(chokepoint.Discord, i), killChat(chokepoint.Telegram, i))
+	}
+	for _, id := range chats {
+		if err := s.PutChat(t.Context(), chokepoint.Chat{ID: id, Language: "en", Zone: "UTC", Topics: []chokepoint.Topic{killTopic}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range killAlerts {
+		now := time.Now().UTC()
+		story := chokepoint.NewStoryID("kill", strconv.Itoa(life), strconv.Itoa(n))
+		a := chokepoint.Alert{ID: story.Alert(0), Story: story, Kind: chokepoint.AlertThesis, Topic: killTopic, Severity: chokepoint.Notice, Headline: killTitle(n), Seen: now, At: now, Only: chats}
+		if err := s.Publish(t.Context(), now, []chokepoint.Alert{a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// process is the program in a process of its own.
+type process struct{ cmd *exec.Cmd }
+
+func launch(t *testing.T, file string) process {
+	t.Helper()
+	p := process{exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), child+"=1", "CHOKEPOINT_CONFIG="+file)
+	p.cmd.Stderr = t.Output()
+	if _, err := p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+// kill is kill -9; a second one does nothing.
+func (p process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// posts is how many messages came at both platforms, refused ones and repeats
+// included.
+func (w *world) posts() int {
+	n := w.telegram.Calls("sendMessage")
+	for _, q := range w.discord.Requests() {
+		if discordtest.Writing(q) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) discordCards(pair int) (cards []string) {
+	for _, m := range w.discord.Shown(killChat(chokepoint.Discord, pair).ID) {
+		cards = append(cards, m.Title+"\n"+m.Text)
+	}
+	return cards
+}
+
+func (w *world) telegramCards(pair int) (cards []string) {
+	for _, m := range w.telegram.Messages(int64(-2000 - pair)) {
+		cards = append(cards, m.Text)
+	}
+	return cards
+}
+
+// numbers says which alerts cards show, -1 for none.
+func numbers(cards []string) (out []int) {
+	for _, card := range cards {
+		shows := -1
+		for n := range killAlerts {
+			if strings.Contains(card, killTitle(n)) {
+				shows = n
+			}
+		}
+		out = append(out, shows)
+	}
+	return out
+}
 
 // missing names a chat that lacks an alert, "" if none does.
 func (w *world) missing() string {
-	for i := range killChats {
-		var discord, telegram strings.Builder
-		for _, m := range w.discord.Shown(discordID(i)) {
-			discord.WriteString(m.Title + m.Text)
-		}
-		for _, m := range w.telegram.Messages(int64(-2000 - i)) {
-			telegram.WriteString(m.Text)
-		}
-		for n := range killAlerts {
-			if !strings.Contains(discord.String(), title(n)) {
-				return fmt.Sprintf("Discord channel %d lacks %q", i, title(n))
-			}
-			if !strings.Contains(telegram.String(), title(n)) {
-				return fmt.Sprintf("Telegram group %d lacks %q", i, title(n))
+	for i := range killPairs {
+		for what, cards := range map[string][]string{"Discord channel": w.discordCards(i), "Telegram group": w.telegramCards(i)} {
+			all := strings.Join(cards, "\n")
+			for n := range killAlerts {
+				if !strings.Contains(all, killTitle(n)) {
+					return fmt.Sprintf("%s %d lacks %q", what, i, killTitle(n))
+				}
 			}
 		}
 	}
 	return ""
 }
 
-// order checks that alerts came in order; a repeat may follow at once.
-func order(t *testing.T, chat string, texts []string) {
+// checkGroup checks what a Telegram group shows, where nobody drops repeats:
+// alerts in order, each again at once at most as often as the program was
+// killed, and the same but for its last line, which says when it was sent. It
+// counts the repeats.
+func (w *world) checkGroup(t *testing.T, pair, kills int) (repeats int) {
 	t.Helper()
-	at := 0
-	for _, text := range texts {
-		n := -1
-		for i := range killAlerts {
-			if strings.Contains(text, title(i)) {
-				n = i
-			}
+	cards := w.telegramCards(pair)
+	shows := numbers(cards)
+	body := func(card string) string { return card[:max(0, strings.LastIndex(card, "\n"))] }
+	last, times := -1, 0
+	for i, n := range shows {
+		switch {
+		case n == last+1:
+			last, times = n, 1
+		case n == last && n >= 0 && times <= kills && body(cards[i]) == body(cards[i-1]):
+			times++
+			repeats++
+		default:
+			t.Errorf("Telegram group %d shows alerts %v; wrong is number %d of %q", pair, shows, i, cards)
+			return repeats
 		}
-		if n < at {
-			t.Errorf("%s: alert %d came after alert %d", chat, n, at)
-		}
-		at = max(at, n)
 	}
+	return repeats
 }
