@@ -100,8 +100,12 @@ func measure(ctx context.Context, bin string, warm, span time.Duration) (err err
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); close(ended) }()
+	var left error // what Wait said
+	ended := make(chan struct{})
+	go func() {
+		left = cmd.Wait()
+		close(ended)
+	}()
 	wait := func(d time.Duration) error {
 		select {
 		case <-time.After(d):
@@ -112,8 +116,9 @@ func measure(ctx context.Context, bin string, warm, span time.Duration) (err err
 	}
 	defer func() {
 		stop()
-		if e := <-ended; e != nil && !errors.Is(e, context.Canceled) {
-			err = errors.Join(err, fmt.Errorf("stopping the bot: %w\n%s", e, log.String()))
+		<-ended
+		if err == nil && left != nil && !errors.Is(left, context.Canceled) {
+			err = fmt.Errorf("stopping the bot: %w\n%s", left, log.String())
 		}
 	}()
 
