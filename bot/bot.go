@@ -39,9 +39,9 @@ type Config struct {
 	Chat func(ctx context.Context, id chokepoint.ChatID) (chokepoint.Chat, error)
 
 	// Tuning; zero takes what stands beside each.
-	SendTimeout time.Duration // of one attempt: 30 s, at most half of GrantTTL
+	SendTimeout time.Duration // of one attempt: 10 s, at most half of GrantTTL
 	StopTimeout time.Duration // for sends in flight when the program stops: 8 s
-	GrantTTL    time.Duration // of a grant: 2 min
+	GrantTTL    time.Duration // of a grant, and so until another has what a killed process held: 20 s
 	Workers     int           // sends at a time and platform: 64
 }
 
@@ -84,9 +84,9 @@ func New(cfg Config) *Bot {
 			*d = v
 		}
 	}
-	or(&cfg.SendTimeout, 30*time.Second)
+	or(&cfg.SendTimeout, 10*time.Second)
 	or(&cfg.StopTimeout, 8*time.Second)
-	or(&cfg.GrantTTL, 2*time.Minute)
+	or(&cfg.GrantTTL, 20*time.Second)
 	cfg.SendTimeout = min(cfg.SendTimeout, cfg.GrantTTL/2) // an attempt must fit into its grant
 	if cfg.Workers <= 0 {
 		cfg.Workers = 64

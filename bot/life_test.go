@@ -151,15 +151,17 @@ func TestADeliveryThatWasSentByAProcessThatDiedIsSentAgainUnderTheSameKey(t *tes
 			}
 			return nil
 		}}
+		granted := time.Now()
 		stop := start(t, dying, nil, p)
 		time.Sleep(time.Second)
 		stop()
 		start(t, s, nil, p)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Until(granted.Add(19 * time.Second)))
 		if n := len(p.sent()); n != 1 {
 			t.Errorf("%d attempts while the grant held", n)
 		}
-		time.Sleep(5 * time.Minute)
+		// The grant runs out after 20 s, and is looked for every two.
+		time.Sleep(time.Until(granted.Add(23 * time.Second)))
 		if keys := p.sent(); len(keys) != 2 || keys[0] != keys[1] {
 			t.Errorf("keys %q, want one twice", keys)
 		}
@@ -208,7 +210,7 @@ func TestGrantsThatWaitTooLongAreGivenBackAndNotSentTwice(t *testing.T) {
 		}
 		publish(t, s, alert("s1", 0, "slow"))
 		for range 2 {
-			startWith(t, s, bot.Config{Adapters: []bot.Adapter{p}, Workers: 1, GrantTTL: time.Minute})
+			startWith(t, s, bot.Config{Adapters: []bot.Adapter{p}, Workers: 1, SendTimeout: 30 * time.Second, GrantTTL: time.Minute})
 		}
 		time.Sleep(time.Hour)
 		keys := p.sent()

@@ -78,8 +78,6 @@ func build(env Env, cfg config.Config, log *slog.Logger, s whole) (*App, error) 
 		Outbox: s, Leaser: s, Chat: s.Chat, Render: planned{a}, Handler: planned{a}, Adapters: a.adapters,
 		AwaitCommitted: await(s, store.Committed), AwaitOwed: await(s, store.Owed),
 		Holder: a.holder, Now: env.Now, Log: log, Registry: a.registry, Words: a.words, Language: cfg.Language,
-		// What a killed process had in hand is another's after GrantTTL.
-		SendTimeout: 10 * time.Second, GrantTTL: 20 * time.Second,
 	})
 	a.registry.MustRegister(web.NewCollector(reader{a}, env.Now))
 	return a, nil
