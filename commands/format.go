@@ -3,10 +3,12 @@ package commands
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chokepoint-bot/chokepoint/bot"
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 	"github.com/chokepoint-bot/chokepoint/internal/i18n"
+	"github.com/chokepoint-bot/chokepoint/internal/near"
 )
 
 func words(s string) []string { return strings.Fields(s) }
@@ -24,41 +26,17 @@ func clip(s string, n int) string {
 // added, changed, or swapped with their neighbour: at most one of four, two in
 // a longer word. "" if none is that close.
 func nearest(word string, candidates []string) string {
-	w := []rune(strings.ToLower(word))
+	w := strings.ToLower(word)
 	best, at := "", 2
-	if len(w) > 4 {
+	if utf8.RuneCountInString(w) > 4 {
 		at = 3
 	}
 	for _, c := range candidates {
-		if d := distance(w, []rune(strings.ToLower(c))); d < at && d < len([]rune(c)) {
+		if d := near.Distance(w, strings.ToLower(c)); d < at && d < len([]rune(c)) {
 			best, at = c, d
 		}
 	}
 	return best
-}
-
-// distance is the optimal string alignment distance.
-func distance(a, b []rune) int {
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }
 
 // span words a length of time in one unit: "40 s", "12 d".

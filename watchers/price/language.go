@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/width"
 
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
+	"github.com/chokepoint-bot/chokepoint/internal/near"
 )
 
 // exampleSymbol stands where a person left the symbol out.
@@ -582,36 +583,11 @@ func nearestWord(w string) string {
 		if v[0] >= 0x80 || len(v) < 3 || m.is == filler {
 			continue
 		}
-		if n := distance(w, v); n < at || n == at && best != "" && v < best {
+		if n := near.Distance(w, v); n < at || n == at && best != "" && v < best {
 			best, at = v, n
 		}
 	}
 	return best
-}
-
-// distance is the optimal string alignment distance of two ASCII words: how
-// many letters were dropped, added, changed, or swapped with their neighbour.
-func distance(a, b string) int {
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }
 
 // clip bounds what is shown again of what a person typed.
