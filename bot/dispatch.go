@@ -3,11 +3,14 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 	"github.com/chokepoint-bot/chokepoint/internal/i18n"
@@ -446,9 +449,10 @@ func (d *dispatcher) notice(ctx context.Context, g chokepoint.Grant) {
 
 // cards words alerts, each once for all chats of one language and zone.
 type cards struct {
-	r  Renderer
-	mu sync.Mutex
-	by map[cardKey]Message
+	r      Renderer
+	mu     sync.Mutex
+	by     map[cardKey]Message
+	flight singleflight.Group
 }
 
 type cardKey struct {
@@ -468,15 +472,22 @@ func newCards(r Renderer) *cards { return &cards{r: r, by: map[cardKey]Message{}
 func (c *cards) get(a *chokepoint.Alert, lang chokepoint.Language, zone string, now time.Time, again bool) Message {
 	key := cardKey{a.ID, lang, zone, now.Unix(), again}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m, ok := c.by[key]; ok {
+	m, ok := c.by[key]
+	c.mu.Unlock()
+	if ok {
 		return m
 	}
-	loc, err := time.LoadLocation(zone)
-	if err != nil {
-		loc = time.UTC
-	}
-	m := c.r.Alert(a, lang, loc, now, again)
+	// A chart may ask the store: only those who wait for this very card wait.
+	worded, _, _ := c.flight.Do(fmt.Sprint(key), func() (any, error) {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			loc = time.UTC
+		}
+		return c.r.Alert(a, lang, loc, now, again), nil
+	})
+	m, _ = worded.(Message)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.by) >= mostCards {
 		clear(c.by)
 	}
