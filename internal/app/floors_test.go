@@ -26,8 +26,8 @@ func floor(pkg string) int {
 	}
 }
 
-// shared are the packages of a room that its other packages stand on: its own
-// parent, and what judges read with.
+// stands says whether pkg may stand on another: one of a lower floor, its own
+// room's parent, or what judges read with.
 func stands(pkg, on string) bool {
 	if floor(on) < floor(pkg) || strings.HasPrefix(pkg, on+"/") {
 		return true

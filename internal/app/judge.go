@@ -12,10 +12,11 @@ import (
 // the thesis of the configuration. "-" is standard input or output.
 func Judge(env Env, in, out string) error {
 	return env.withFiles(in, out, func(r io.Reader, w io.Writer) error {
-		p, err := env.judgement()
+		p, err := env.plan()
 		if err != nil {
 			return err
 		}
+		defer p.client.Close()
 		return replay.Judge(r, w, p.thesis)
 	})
 }
@@ -23,21 +24,13 @@ func Judge(env Env, in, out string) error {
 // Score judges labelled items and prints how good the verdicts are.
 func Score(env Env, in string) error {
 	return env.withFiles(in, "-", func(r io.Reader, w io.Writer) error {
-		p, err := env.judgement()
+		p, err := env.plan()
 		if err != nil {
 			return err
 		}
+		defer p.client.Close()
 		return replay.Score(r, w, p.thesis)
 	})
-}
-
-// judgement is the plan whose thesis is judged by.
-func (e Env) judgement() (*plan, error) {
-	cfg, err := e.load()
-	if err != nil {
-		return nil, err
-	}
-	return readPlan(e, cfg)
 }
 
 // withFiles opens what is read and makes what is written.

@@ -84,6 +84,16 @@ func (a *App) runner(p *plan) *watchers.Runner {
 	})
 }
 
+// plan is what the configuration means, for commands that need no store. Close
+// its client.
+func (e Env) plan() (*plan, error) {
+	cfg, err := e.load()
+	if err != nil {
+		return nil, err
+	}
+	return readPlan(e, cfg)
+}
+
 // readPlan reads what a configuration means, without a store.
 func readPlan(env Env, c config.Config) (*plan, error) {
 	p := &plan{cfg: c}
@@ -345,13 +355,4 @@ func firstLine(s string) string {
 		return string(r[:159]) + "…"
 	}
 	return s
-}
-
-// testRenderer words a drill without a store.
-func (a *App) testRenderer(p *plan) (*render.Renderer, error) {
-	words, err := i18n.Load()
-	if err != nil {
-		return nil, err
-	}
-	return render.New(p.thesis, words), nil
 }

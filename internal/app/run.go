@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/chokepoint-bot/chokepoint/bot"
+	"github.com/chokepoint-bot/chokepoint/bot/render"
 	"github.com/chokepoint-bot/chokepoint/internal/chokepoint"
 	"github.com/chokepoint-bot/chokepoint/internal/config"
+	"github.com/chokepoint-bot/chokepoint/internal/i18n"
 	"github.com/chokepoint-bot/chokepoint/internal/thesis"
 	"github.com/chokepoint-bot/chokepoint/store/sqlitestore"
 	"github.com/chokepoint-bot/chokepoint/watchers"
@@ -39,15 +41,12 @@ func Run(ctx context.Context, env Env) error {
 // right: all mistakes at once. With online it asks the store, the tokens and
 // the sources too.
 func Check(ctx context.Context, env Env, online bool) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	p, err := readPlan(env, cfg)
+	p, err := env.plan()
 	if err != nil {
 		return err
 	}
 	defer p.client.Close()
+	cfg := p.cfg
 	if err := errors.Join(reading.Check(p.thesis)...); err != nil {
 		return mistake{err}
 	}
@@ -112,25 +111,19 @@ func Check(ctx context.Context, env Env, online bool) error {
 // TestAlert sends one marked test alert to every chat of the configuration,
 // and says what each platform answered.
 func TestAlert(ctx context.Context, env Env) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	p, err := readPlan(env, cfg)
+	p, err := env.plan()
 	if err != nil {
 		return err
 	}
 	defer p.client.Close()
+	cfg := p.cfg
 	// The embedded store may be in use by the running bot, and a drill needs
 	// none: it goes straight to the platforms.
 	a := &App{env: env, log: env.logger(cfg), store: nil, quit: make(chan struct{})}
 	if err := a.connect(cfg); err != nil {
 		return err
 	}
-	r, err := a.testRenderer(p)
-	if err != nil {
-		return err
-	}
+	r := render.New(p.thesis, i18n.Must())
 	type target struct {
 		adapter bot.Adapter
 		chat    chokepoint.ChatID
@@ -190,15 +183,12 @@ func TestAlert(ctx context.Context, env Env) error {
 
 // Sources lists the sources and how each is, from the store if it can be read.
 func Sources(ctx context.Context, env Env) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	p, err := readPlan(env, cfg)
+	p, err := env.plan()
 	if err != nil {
 		return err
 	}
 	defer p.client.Close()
+	cfg := p.cfg
 	now := env.Now()
 	state := map[string]chokepoint.Health{}
 	call, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -235,15 +225,12 @@ func Sources(ctx context.Context, env Env) error {
 // TestSource asks one source now, as on a first visit, and shows what it would
 // record. Nothing is kept.
 func TestSource(ctx context.Context, env Env, name string) error {
-	cfg, err := env.load()
-	if err != nil {
-		return err
-	}
-	p, err := readPlan(env, cfg)
+	p, err := env.plan()
 	if err != nil {
 		return err
 	}
 	defer p.client.Close()
+	cfg := p.cfg
 	for _, spec := range p.sources {
 		if spec.Source.Name() != name {
 			continue
