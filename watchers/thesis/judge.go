@@ -270,20 +270,19 @@ func (c *card) recent(now time.Time) []move {
 
 // state is what a card's state is by its evidence.
 func (j *Judge) state(mem *memory, id string, now time.Time) string {
-	recent := mem.card(id).recent(now)
 	if j.isCatalyst(id) {
-		return catalystState(recent)
+		return catalystState(mem.card(id).Moves)
 	}
-	return riskState(recent)
+	return riskState(mem.card(id).recent(now))
 }
 
-// catalystState: nothing within 90 days is waiting; a setback is bad news after
-// the last good; it moves once a primary source or two owners say so, and is
-// reported before.
-func catalystState(recent []move) string {
+// catalystState: no evidence is waiting; a setback is bad news after the last
+// good; it moves once a primary source or two owners say so, and is reported
+// before. What was reached stays reached: its age is shown beside it.
+func catalystState(moves []move) string {
 	owners := map[string]bool{}
 	state := "waiting"
-	for _, m := range recent {
+	for _, m := range moves {
 		switch {
 		case m.For < 0:
 			state = "setback"
@@ -339,7 +338,7 @@ var progress = []string{"setback", "waiting", "reported", "moving", "done"}
 
 func (j *Judge) catalyst(mem *memory, t thesis.Catalyst, now time.Time) chokepoint.Card {
 	c := mem.card(t.ID)
-	c.settle(catalystState(c.recent(now)), progress, now)
+	c.settle(catalystState(c.Moves), progress, now)
 	out := chokepoint.Card{Kind: chokepoint.CardCatalyst, ID: t.ID, State: c.State, Trend: c.trend(now), Since: c.Since, Alert: c.Alert}
 	c.Put(&out, now)
 	return out

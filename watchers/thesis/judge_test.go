@@ -231,3 +231,12 @@ func TestThePrimarySourceEscalatesAStoryThatWasSaved(t *testing.T) {
 		t.Errorf("the last telling is %+v", last)
 	}
 }
+
+func TestWhatACatalystHasReachedStaysAndOnlyItsAgeGrows(t *testing.T) {
+	t.Parallel()
+	later := news("wire", "Nothing of note", "Nothing.", noon.AddDate(0, 6, 0))
+	_, cards := play(t, amd[0], amd[1], later)
+	if c := find(t, cards, "amd-lta"); c.State != "moving" || c.Count != 0 || !c.Latest.Equal(noon.Add(time.Hour)) {
+		t.Errorf("after half a year of silence the card is %+v", c)
+	}
+}
